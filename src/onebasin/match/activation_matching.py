@@ -1,0 +1,157 @@
+"""Activation matching: align two networks by what their units compute on the same images.
+
+One pass over unaugmented images collects, for every permutation group, how the activations of the two networks' units
+correlate; one linear assignment per group then maximises the sum over matched units (Li et al. 2016, arXiv 1511.07543;
+Ainsworth et al. 2023, section 3; Sharma et al. 2024, arXiv 2404.06498, section 3).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from onebasin.match.assignment import assign, assign_blocks, assign_within
+from onebasin.match.result import Match
+from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, discover, evaluation
+
+KERNELS = ("correlation", "cosine", "linear")
+INTERMEDIATES = ("last", "first", "all")
+
+
+def activations(
+    symmetry: Symmetry,
+    model: nn.Module,
+    state_a: State,
+    state_b: State,
+    images: Tensor,
+    *,
+    kernel: str = "correlation",
+    n_images: int | None = None,
+    intermediate: str = "last",
+    batch_size: int = 512,
+) -> Match:
+    """Find the permutation of network b under which its units respond most like those of network a.
+
+    Args:
+        symmetry: the symmetry of ``model``.
+        model: the module of both networks.
+        state_a: the state dict of network a, on the device to compute on.
+        state_b: the state dict of network b, on the same device.
+        images: unaugmented training images [N, …], on the same device.
+        kernel: how two units are compared over images and positions: "correlation" (centred), "cosine" (uncentred),
+            "linear" (mean product, not scaled).
+        n_images: use only the first so many images; None for all.
+        intermediate: where a group's units are read: "first" (before the nonlinearity), "last" (after it, or after the
+            last residual sum), "all" (the mean over every intermediate that shows them).
+        batch_size: images per forward pass.
+
+    Returns:
+        The match; its objective is the kernel's mean over all matched units.
+
+    Raises:
+        ValueError: for an unknown kernel or intermediate, or fewer than 2 images.
+        SymmetryError: if no intermediate shows the units of a group.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
+    if intermediate not in INTERMEDIATES:
+        raise ValueError(f"intermediate {intermediate!r}: allowed are {', '.join(INTERMEDIATES)}")
+    images = images[:n_images]
+    if len(images) < 2:
+        raise ValueError(f"activation matching needs at least 2 images, not {len(images)}")
+    start = time.perf_counter()
+    children = {name: [c for c, group in symmetry.groups.items() if name in group.within] for name in symmetry.groups}
+    read = [name for name in symmetry.groups if not children[name]]
+    moments = {name: _Moments() for name in read}
+    traced: dict[int, TracedSymmetry] = {}
+    for batch in images.tensor_split(math.ceil(len(images) / max(batch_size, 2))):
+        if len(batch) not in traced:  # which kernels run, and so how operations are counted, can depend on the size
+            traced[len(batch)] = discover(model, batch, verify=False)
+        taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in read}
+        watched = {index for found in taps.values() for index, _ in found}
+        outputs_a, outputs_b = (_watch(model, state, batch, watched) for state in (state_a, state_b))
+        for name, found in taps.items():
+            for place, (index, axis) in enumerate(found):
+                moments[name].add(place, _features(outputs_a[index], axis), _features(outputs_b[index], axis))
+    gains = {name: statistics.similarity(kernel).cpu().numpy() for name, statistics in moments.items()}
+    permutation = symmetry.assemble(_solve(symmetry, gains, children))
+    matched = [gain[np.arange(len(gain)), permutation[name]] for name, gain in gains.items()]
+    objective = float(np.concatenate(matched).mean()) if matched else 0.0
+    return Match(permutation, objective, 1, time.perf_counter() - start)
+
+
+def _watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) -> dict[int, Tensor]:
+    found: dict[int, Tensor] = {}
+
+    def visit(index: int, func: object, call: dict[str, object], outs: list[Tensor]) -> None:
+        if index in watched:
+            found[index] = outs[0].clone()  # a later operation may work in place
+
+    with evaluation(model), Operations(visit):
+        functional_call(model, dict(state), (images,), tie_weights=False)
+    return found
+
+
+def _features(activation: Tensor, axis: int) -> Tensor:
+    """Return [samples and positions, units]."""
+    return activation.movedim(axis, -1).flatten(0, -2).float()
+
+
+class _Moments:
+    """Running sums of products of the activations of two networks' units, at each place where they are read."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+        self.sums: dict[int, list[Tensor]] = {}
+
+    def add(self, place: int, a: Tensor, b: Tensor) -> None:
+        sums = [part.double() for part in (a.T @ b, a.sum(0), b.sum(0), (a * a).sum(0), (b * b).sum(0))]
+        if place in self.sums:
+            sums = [old + new for old, new in zip(self.sums[place], sums, strict=True)]
+        self.sums[place] = sums
+        self.counts[place] = self.counts.get(place, 0) + len(a)
+
+    def similarity(self, kernel: str) -> Tensor:
+        """Return the kernel [units of a, units of b], as the mean over places."""
+        return torch.stack([self._at(place, kernel) for place in self.sums]).mean(0)
+
+    def _at(self, place: int, kernel: str) -> Tensor:
+        cross, mean_a, mean_b, square_a, square_b = (part / self.counts[place] for part in self.sums[place])
+        if kernel == "linear":
+            return cross
+        if kernel == "correlation":
+            cross = cross - torch.outer(mean_a, mean_b)
+            square_a, square_b = (_variance(*pair) for pair in ((square_a, mean_a), (square_b, mean_b)))
+        scale = torch.outer(square_a.sqrt(), square_b.sqrt())
+        return torch.where(scale > 0, cross / scale, 0.0)  # a unit that never varies is similar to none
+
+
+def _variance(square: Tensor, mean: Tensor) -> Tensor:
+    variance = square - mean**2
+    return variance.where(variance > 1e-6 * square, 0.0)  # rounding leaves a little to a constant unit
+
+
+def _solve(symmetry: Symmetry, gains: dict[str, np.ndarray], children: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """Return the order of the units within each block of each group, as ``Symmetry.assemble`` takes them."""
+    inner: dict[str, np.ndarray] = {}
+    blocked = {}
+    for name, gain in gains.items():
+        group = symmetry.groups[name]
+        if group.blocks == 1:
+            inner[name] = assign(gain)[None]
+        else:
+            shape = (group.blocks, group.block_size) * 2
+            blocked[name] = gain.reshape(shape).transpose(0, 2, 1, 3)
+            inner[name] = assign_within(blocked[name])
+    for name, nested in children.items():
+        if nested:
+            count = symmetry.groups[name].size
+            order, orders = assign_blocks(np.zeros((count, count)), {child: blocked[child] for child in nested})
+            inner[name] = order[None]
+            inner.update(orders)
+    return inner

@@ -1,0 +1,45 @@
+"""Linear assignment, the step that every matching method repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+def assign(gain: np.ndarray) -> np.ndarray:
+    """Return the columns that maximise the sum of ``gain[i, columns[i]]`` over permutations.
+
+    Args:
+        gain: [units of a, units of b].
+    """
+    return linear_sum_assignment(gain, maximize=True)[1]
+
+
+def assign_within(gains: np.ndarray) -> np.ndarray:
+    """Return the best order of the units of each block, [blocks, units], when every block stays where it is.
+
+    Args:
+        gains: [blocks of a, blocks of b, units of a, units of b].
+    """
+    return np.stack([assign(gains[block, block]) for block in range(len(gains))])
+
+
+def assign_blocks(gain: np.ndarray, gains: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Order blocks and the units within them jointly.
+
+    Args:
+        gain: [blocks of a, blocks of b], what matching two blocks is worth apart from their units.
+        gains: for each group of units nested in the blocks [blocks of a, blocks of b, units of a, units of b].
+
+    Returns:
+        The order of the blocks, and for each nested group the order of the units in each place, [blocks, units].
+    """
+    gain = np.array(gain, dtype=np.float64)
+    orders: dict[str, np.ndarray] = {}
+    for name, values in gains.items():
+        orders[name] = np.array([[assign(pair) for pair in row] for row in values])
+        gain += np.take_along_axis(values, orders[name][..., None], axis=3).sum((2, 3))
+    order = assign(gain)
+    return order, {name: choices[np.arange(len(order)), order] for name, choices in orders.items()}

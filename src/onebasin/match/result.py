@@ -1,0 +1,47 @@
+"""What a matching method returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onebasin.permutation import Permutation
+from onebasin.symmetry import State, Symmetry
+
+
+@dataclass(frozen=True)
+class Match:
+    """A permutation that takes network b into the frame of network a.
+
+    Attributes:
+        permutation: one index array per group; apply it to the state of b.
+        objective: what the method maximised, at the end (see the method).
+        sweeps: passes over all groups until nothing changed, or 1 for a method that solves each group once.
+        seconds: wall-clock time of the matching.
+    """
+
+    permutation: Permutation
+    objective: float
+    sweeps: int
+    seconds: float
+
+
+def similarity(symmetry: Symmetry, state_a: State, state_b: State) -> float:
+    """Return the cosine of the angle between the permutable parameters of two networks.
+
+    Args:
+        symmetry: the symmetry of both.
+        state_a: the state of the first.
+        state_b: the state of the second, already permuted if it is to be.
+
+    Returns:
+        ⟨a, b⟩ / (‖a‖ ‖b‖) over all parameters that have a permutable axis; comparable between methods.
+    """
+    keys = {key for group in symmetry.groups.values() for key, _ in group.axes} & symmetry.parameters
+    product = norm_a = norm_b = 0.0
+    for key in sorted(keys):
+        a, b = state_a[key].double(), state_b[key].double()
+        product += float((a * b).sum())
+        norm_a += float((a * a).sum())
+        norm_b += float((b * b).sum())
+    scale = (norm_a * norm_b) ** 0.5
+    return product / scale if scale else 0.0

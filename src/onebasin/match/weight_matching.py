@@ -1,0 +1,228 @@
+"""Weight matching: align two networks by their parameters alone.
+
+Coordinate ascent over the permutation groups: with all other groups held, the best order of one group is a linear
+assignment on the Gram matrix of its units, summed over every axis that the group acts on (Ainsworth et al. 2023,
+arXiv 2209.04836, algorithm 1). The Gram matrix of one axis of one tensor is kept until a group on another axis of that
+tensor changes, and a group is solved again only after one of its neighbours changed.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from onebasin import seeding
+from onebasin.match.assignment import assign, assign_blocks, assign_within
+from onebasin.match.result import Match
+from onebasin.permutation import Permutation
+from onebasin.symmetry import Place, State, Symmetry
+
+KERNELS = ("linear", "cosine")
+
+
+def weights(
+    symmetry: Symmetry,
+    state_a: State,
+    state_b: State,
+    *,
+    seed: int = 0,
+    kernel: str = "linear",
+    biases: bool = True,
+    restarts: int = 1,
+    max_sweeps: int = 100,
+) -> Match:
+    """Find the permutation of network b that brings its parameters closest to those of network a.
+
+    Args:
+        symmetry: the symmetry of the two networks' model.
+        state_a: the state dict of network a, on the device to compute on.
+        state_b: the state dict of network b, on the same device.
+        seed: seeds the order in which groups are visited, and the starting points of restarts.
+        kernel: "linear" compares units by the inner product of their parameters, which maximises ⟨a, π b⟩; "cosine"
+            first scales each unit's parameters to unit length on every axis, so that all axes count alike.
+        biases: whether parameters with one axis (biases, scales and shifts of norms) count.
+        restarts: number of starting points, the first of them the identity; the best objective wins.
+        max_sweeps: passes over all groups after which the search stops even if it still improves.
+
+    Returns:
+        The match. The objective is ⟨a, π b⟩ over the counted parameters for the linear kernel, and the mean cosine
+        of matched units over all axes for the cosine kernel.
+
+    Raises:
+        ValueError: for an unknown kernel, or states that do not fit the symmetry.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
+    if restarts < 1 or max_sweeps < 1:
+        raise ValueError("restarts and max_sweeps must be at least 1")
+    start = time.perf_counter()
+    search = _Search(symmetry, state_a, state_b, cosine=kernel == "cosine", biases=biases)
+    best: tuple[float, int, Permutation] | None = None
+    for restart in range(restarts):
+        generator = seeding.generator("weight matching", seed, restart)
+        search.reset(symmetry.identity() if restart == 0 else symmetry.random(generator))
+        sweeps = search.run(generator, max_sweeps)
+        objective = search.objective()
+        if best is None or objective > best[0]:
+            best = objective, sweeps, Permutation(search.permutation)
+    assert best is not None
+    return Match(best[2], best[0], best[1], time.perf_counter() - start)
+
+
+class _Search:
+    """Coordinate ascent from one starting point at a time."""
+
+    def __init__(self, symmetry: Symmetry, state_a: State, state_b: State, *, cosine: bool, biases: bool) -> None:
+        self.symmetry, self.cosine = symmetry, cosine
+        axes = {(key, axis): name for name, group in symmetry.groups.items() for key, axis in group.axes}
+        counted = {key for key, _ in axes} & symmetry.parameters
+        if not biases:
+            counted = {key for key in counted if state_a[key].dim() > 1}
+        self.a = {key: state_a[key].detach().float() for key in sorted(counted)}
+        self.b = {key: state_b[key].detach().float() for key in sorted(counted)}
+        self.places = {name: [p for p in symmetry.places(name) if p.key in counted] for name in symmetry.groups}
+        self.acting: dict[str, list[str]] = {key: [] for key in counted}
+        for name, places in self.places.items():
+            for place in places:
+                self.acting[place.key].append(name)
+        self.children = {
+            name: [other for other, group in symmetry.groups.items() if name in group.within]
+            for name in symmetry.groups
+        }
+        # Elsewhere the assignment is exact; here it approximates a quadratic problem, and its result is checked.
+        self.approximate = {
+            name: bool(self.children[name]) or any(self.acting[p.key].count(name) > 1 for p in places)
+            for name, places in self.places.items()
+        }
+        self.rows_a = {
+            place: self._rows(place, self.a[place.key]) for places in self.places.values() for place in places
+        }
+
+    def reset(self, start: Permutation) -> None:
+        self.permutation: dict[str, np.ndarray] = dict(start)
+        self.versions = dict.fromkeys(start, 0)
+        self.grams: dict[Place, tuple[tuple[int, ...], Tensor]] = {}
+
+    def run(self, generator: torch.Generator, max_sweeps: int) -> int:
+        names = list(self.permutation)
+        solved: dict[str, tuple[int, ...]] = {}
+        for sweep in range(1, max_sweeps + 1):
+            changed = False
+            for index in torch.randperm(len(names), generator=generator).tolist():
+                name = names[index]
+                if solved.get(name) == self._surroundings(name):
+                    continue
+                improved = self._improve(name)
+                changed |= improved
+                if not (improved and self.approximate[name]):
+                    solved[name] = self._surroundings(name)
+            if not changed:
+                return sweep
+        return max_sweeps
+
+    def objective(self) -> float:
+        if self.cosine:
+            places = [(name, place) for name, found in self.places.items() for place in found]
+            total = sum(self._agreement(name, place, self.permutation) for name, place in places)
+            return total / sum(len(self.rows_a[place]) for _, place in places)
+        moved = ((key, self.symmetry.apply_to(key, tensor, self.permutation)) for key, tensor in self.b.items())
+        return sum(float((self.a[key].double() * tensor.double()).sum()) for key, tensor in moved)
+
+    def _surroundings(self, name: str) -> tuple[int, ...]:
+        return tuple(self.versions[other] for other in sorted(self.symmetry.neighbours[name]))
+
+    def _improve(self, name: str) -> bool:
+        """Solve one group with all others held; return whether its order changed for the better."""
+        blocks = self.symmetry.groups[name].blocks
+        if self.children[name]:
+            new = self._move_blocks(name)
+        elif blocks > 1:
+            new = self._order_within(name)
+        else:
+            gain = torch.stack([self._gram(name, place) for place in self.places[name]]).sum(0).cpu().numpy()
+            order = assign(gain)
+            units = np.arange(len(order))
+            difference = gain[units, order] - gain[units, self.permutation[name]]
+            if not difference.sum() > 1e-6 * np.abs(gain[units, order]).sum():
+                return False
+            new = {**self.permutation, name: order}
+        if blocks > 1 or self.approximate[name]:
+            before, after = (
+                sum(self._agreement(name, place, choice) for place in self.places[name])
+                for choice in (self.permutation, new)
+            )
+            if not after - before > 1e-6 * abs(after):
+                return False
+        self.permutation = new
+        for moved in (name, *self.children[name]):
+            self.versions[moved] += 1
+        return True
+
+    def _rows(self, place: Place, tensor: Tensor) -> Tensor:
+        rows = place.units(tensor)
+        return functional.normalize(rows, dim=1) if self.cosine else rows
+
+    def _agreement(self, name: str, place: Place, permutation: dict[str, np.ndarray]) -> float:
+        tensor = self.symmetry.apply_to(place.key, self.b[place.key], permutation)
+        return float((self.rows_a[place] * self._rows(place, tensor)).sum(dtype=torch.float64))
+
+    def _gram(self, name: str, place: Place) -> Tensor:
+        """Return the inner products [units of a, units of b] at one place, with b in the order of all other groups."""
+        others = [other for other in self.acting[place.key] if other != name]
+        twice = self.acting[place.key].count(name) > 1
+        versions = tuple(self.versions[other] for other in (*others, *([name] if twice else [])))
+        if place not in self.grams or self.grams[place][0] != versions:
+            tensor = self.b[place.key]
+            if others or twice:
+                tensor = self.symmetry.apply_to(place.key, tensor, self.permutation, skip=None if twice else name)
+            rows = self._rows(place, tensor)
+            if twice:  # this axis went along with the other one: put it back
+                rows = rows[torch.from_numpy(np.argsort(self.permutation[name])).to(rows.device)]
+            self.grams[place] = versions, self.rows_a[place] @ rows.T
+        return self.grams[place][1]
+
+    def _order_within(self, name: str) -> dict[str, np.ndarray]:
+        """Order the units within each block, the blocks held where they are."""
+        group = self.symmetry.groups[name]
+        inner = {other: self.symmetry.inner(self.permutation, other) for other in self.permutation}
+        inner[name] = np.tile(np.arange(group.block_size), (group.blocks, 1))
+        inner[name] = assign_within(self._block_gains(name, self.symmetry.assemble(inner)))
+        return dict(self.symmetry.assemble(inner))
+
+    def _move_blocks(self, name: str) -> dict[str, np.ndarray]:
+        """Order the blocks, each pair of blocks compared under the best orders of the units within."""
+        symmetry, order = self.symmetry, self.permutation[name]
+        inner = {other: symmetry.inner(self.permutation, other) for other in self.permutation}
+        children = [child for child in self.children[name] if symmetry.groups[child].within == (name,)]
+        if symmetry.groups[name].blocks > 1 or len(children) < len(self.children[name]):
+            return self.permutation  # nesting deeper than two: the blocks stay where they are
+        by_source = {child: inner[child][np.argsort(order)] for child in children}
+        gains = {}
+        for child in children:
+            start = {**inner, **by_source, name: np.arange(len(order))[None]}
+            start[child] = np.tile(np.arange(symmetry.groups[child].block_size), (len(order), 1))
+            gains[child] = self._block_gains(child, symmetry.assemble(start))
+        gain = np.zeros((len(order), len(order)))
+        start = {**inner, **by_source, name: np.arange(len(order))[None]}
+        held = symmetry.assemble(start)
+        for place in self.places[name]:
+            if not any(child in self.acting[place.key] for child in children):
+                tensor = symmetry.apply_to(place.key, self.b[place.key], held)
+                gain += (self.rows_a[place] @ self._rows(place, tensor).T).cpu().numpy()
+        new, orders = assign_blocks(gain, gains)
+        return dict(symmetry.assemble({**inner, **orders, name: new[None]}))
+
+    def _block_gains(self, name: str, permutation: Permutation) -> np.ndarray:
+        """Return the inner products [block of a, block of b, unit of a, unit of b] of a group's units."""
+        group = self.symmetry.groups[name]
+        total = np.zeros((group.blocks, group.blocks, group.block_size, group.block_size), dtype=np.float32)
+        for place in self.places[name]:
+            tensor = self.symmetry.apply_to(place.key, self.b[place.key], permutation)
+            a = self.rows_a[place].unflatten(0, (group.blocks, group.block_size))
+            b = self._rows(place, tensor).unflatten(0, (group.blocks, group.block_size))
+            total += torch.einsum("iuf,jvf->ijuv", a, b).cpu().numpy()
+        return total

@@ -1,0 +1,58 @@
+"""Layers that several families share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORMS = ("none", "layer", "batch")
+
+
+class ChannelLayerNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel, with a scale and a shift per channel.
+
+    Unlike statistics over channels and pixels together, it treats every pixel alone; like them, it commutes with
+    permutations of the channels.
+
+    Args:
+        channels: number of channels.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        """Start with scale 1 and shift 0."""
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x [n, channels, height, width]."""
+        last = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias, self.eps)
+        return last.permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """Say the number of channels."""
+        return f"{self.channels}, eps={self.eps}"
+
+
+def check_norm(norm: str) -> None:
+    """Raise ValueError for an unknown kind of normalisation."""
+    if norm not in NORMS:
+        raise ValueError(f"unknown norm {norm!r}: give one of {', '.join(NORMS)}")
+
+
+def norm_2d(norm: str, channels: int) -> nn.Module:
+    """Make the normalisation of a feature map: "layer" (channels of each pixel), "batch" or "none"."""
+    check_norm(norm)
+    if norm == "layer":
+        return ChannelLayerNorm(channels)
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.Identity()
+
+
+def norm_1d(norm: str, features: int) -> nn.Module:
+    """Make the normalisation of a feature vector: "layer", "batch" or "none"."""
+    check_norm(norm)
+    if norm == "layer":
+        return nn.LayerNorm(features)
+    return nn.BatchNorm1d(features) if norm == "batch" else nn.Identity()

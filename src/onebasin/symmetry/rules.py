@@ -1,0 +1,489 @@
+"""What each tensor operation does to the axes of its arguments.
+
+Operations are PyTorch's ATen operations, as they reach ``__torch_dispatch__``: a small, closed vocabulary in which
+modules, functional calls and tensor methods have all become the same thing. An operation that carries PyTorch's own
+``pointwise`` tag pairs its arguments index by index; the others have a rule here, or are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from onebasin.symmetry.axes import (
+    UNIT,
+    Term,
+    atom,
+    concatenation,
+    factor,
+    fix,
+    product,
+    reshape,
+    segments,
+    size,
+    unify,
+)
+
+Call = dict[str, Any]
+
+
+class Axes(Protocol):
+    """What a rule may ask for: the terms of a tensor, and to remember those of a new one."""
+
+    def __getitem__(self, tensor: Tensor) -> list[Term]: ...
+    def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None: ...
+    def note(self, terms: Sequence[Term]) -> None:
+        """Remember a tensor that exists only inside an operation, such as the mean of a normalisation."""
+
+
+Rule = Callable[[Axes, Call, list[Tensor]], None]
+RULES: dict[str, Rule] = {}
+
+
+class Unsupported(Exception):
+    """An operation, or a use of one, that cannot be followed."""
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for ATen operations given by name, in-place variants included."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def constant(tensor: Tensor) -> list[Term]:
+    """Return the axes of a tensor that no parameter or input went into: free only where all its slices are equal."""
+    terms = []
+    for axis, length in enumerate(tensor.shape):
+        uniform = length > 0 and bool((tensor == tensor.narrow(axis, 0, 1)).all())
+        terms.append(atom(length, None if uniform else "constant"))
+    return terms
+
+
+def _like(axes: Axes, outs: list[Tensor], terms: Sequence[Term]) -> None:
+    for out in outs:
+        if out.dim() == len(terms):
+            axes[out] = terms
+
+
+def _pair(first: Sequence[Term], second: Sequence[Term]) -> None:
+    for a, b in zip(first, second, strict=True):
+        unify(a, b)
+
+
+def _tensors(call: Call) -> list[Tensor]:
+    found: list[Tensor] = []
+    for value in call.values():
+        found.extend(item for item in (value if isinstance(value, (list, tuple)) else [value]) if torch.is_tensor(item))
+    return found
+
+
+def pointwise(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    """Pair all arguments index by index, after broadcasting."""
+    for out in outs:
+        terms: list[Term] = [UNIT] * out.dim()
+        for tensor in _tensors(call):
+            for offset, term in enumerate(reversed(axes[tensor])):
+                position = out.dim() - 1 - offset
+                if size(term) == 1:
+                    continue
+                if size(terms[position]) == 1:
+                    terms[position] = term
+                else:
+                    unify(terms[position], term)
+        for position, length in enumerate(out.shape):
+            if size(terms[position]) != length:
+                terms[position] = atom(length)
+        axes[out] = terms
+
+
+# Elementwise by definition, though they do not carry the tag.
+ELEMENTWISE = frozenset({"hardswish", "log_sigmoid_forward", "_prelu_kernel"})
+rule("clone", "alias", "detach", "lift_fresh", "_to_copy", "copy_", "_softmax", "_log_softmax", "_safe_softmax")(
+    pointwise
+)
+
+
+@rule("fill_", "zero_")
+def _overwrite(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    axes[outs[0]] = axes[call["self"]]
+
+
+@rule("empty_like", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
+def _factory(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    axes[outs[0]] = constant(outs[0])
+
+
+@rule("as_strided_")
+def _restride(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    if [size(term) for term in terms] != list(call["size"]):
+        raise Unsupported("as_strided_ to another shape")
+    axes[outs[0]] = terms
+
+
+@rule("view", "_unsafe_view", "reshape", "_reshape_alias")
+def _view(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    axes[outs[0]] = reshape(axes[call["self"]], outs[0].shape)
+
+
+@rule("unsqueeze")
+def _unsqueeze(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    terms.insert(call["dim"] % (len(terms) + 1), UNIT)
+    axes[outs[0]] = terms
+
+
+@rule("squeeze")
+def _squeeze(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    dims = _dims(call.get("dim"), len(terms))
+    axes[outs[0]] = [term for axis, term in enumerate(terms) if not (axis in dims and size(term) == 1)]
+
+
+@rule("permute")
+def _permute(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    axes[outs[0]] = [terms[axis] for axis in call["dims"]]
+
+
+@rule("t", "transpose")
+def _transpose(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    if len(terms) > 1:
+        first, second = call.get("dim0", 0), call.get("dim1", 1)
+        terms[first], terms[second] = terms[second], terms[first]
+    axes[outs[0]] = terms
+
+
+@rule("expand")
+def _expand(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    old: list[Term] = [UNIT] * (outs[0].dim() - len(terms)) + list(terms)
+    axes[outs[0]] = [
+        term if size(term) == length else atom(length) for term, length in zip(old, outs[0].shape, strict=True)
+    ]
+
+
+@rule("repeat")
+def _repeat(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    old: list[Term] = [UNIT] * (outs[0].dim() - len(terms)) + list(terms)
+    axes[outs[0]] = [product((atom(count), term)) for term, count in zip(old, call["repeats"], strict=True)]
+
+
+@rule("slice")
+def _slice(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    axis, length = call["dim"] % len(terms), size(terms[call["dim"]])
+    start, stop, _ = slice(call["start"], call["end"]).indices(length)
+    if call["step"] != 1:
+        fix(terms[axis], "strided slice")
+        terms[axis] = atom(outs[0].shape[axis], "strided slice")
+    elif (start, stop) != (0, length):
+        lengths = [start, stop - start, length - stop]
+        parts = segments(terms[axis], [part for part in lengths if part], "slice")
+        terms[axis] = parts[1 if start else 0]
+    axes[outs[0]] = terms
+
+
+@rule("select")
+def _select(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    fix(terms.pop(call["dim"]), "single index")
+    axes[outs[0]] = terms
+
+
+@rule("unbind")
+def _unbind(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    fix(terms.pop(call["dim"]), "single index")
+    _like(axes, outs, terms)
+
+
+@rule("split", "split_with_sizes")
+def _split(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms, axis = axes[call["self"]], call["dim"]
+    parts = segments(terms[axis], [out.shape[axis] for out in outs], "split")
+    for out, part in zip(outs, parts, strict=True):
+        new = list(terms)
+        new[axis] = part
+        axes[out] = new
+
+
+@rule("glu")
+def _glu(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    axis = call["dim"] % len(terms)
+    half, gate = segments(terms[axis], [outs[0].shape[axis]] * 2, "gated halves")
+    unify(half, gate)
+    terms[axis] = half
+    axes[outs[0]] = terms
+
+
+@rule("cat")
+def _cat(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    inputs = [axes[tensor] for tensor in call["tensors"] if tensor.numel()]
+    axis = call["dim"] % len(inputs[0])
+    for terms in inputs[1:]:
+        for position, term in enumerate(terms):
+            if position != axis:
+                unify(inputs[0][position], term)
+    terms = list(inputs[0])
+    terms[axis] = concatenation([terms[axis] for terms in inputs])
+    axes[outs[0]] = terms
+
+
+@rule("stack")
+def _stack(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    inputs = [axes[tensor] for tensor in call["tensors"]]
+    for terms in inputs[1:]:
+        _pair(inputs[0], terms)
+    terms = list(inputs[0])
+    terms.insert(call["dim"] % outs[0].dim(), atom(len(inputs), "stacked tensors"))
+    axes[outs[0]] = terms
+
+
+@rule("constant_pad_nd")
+def _pad(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms, pad = list(axes[call["self"]]), call["pad"]
+    for index in range(len(pad) // 2):
+        axis, before, after = len(terms) - 1 - index, pad[2 * index], pad[2 * index + 1]
+        if min(before, after) < 0:
+            raise Unsupported("constant_pad_nd with negative padding")
+        parts = [atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after)
+        terms[axis] = concatenation(parts)
+    axes[outs[0]] = terms
+
+
+@rule("roll", "flip", "cumsum", "sort", "topk")
+def _positional(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    for axis in _dims(call.get("dims", call.get("dim")), len(terms)):
+        fix(terms[axis], "order matters")
+        terms[axis] = atom(outs[0].shape[axis], "order matters")
+    _like(axes, outs, terms)
+
+
+@rule("index", "index_select")
+def _index(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = list(axes[call["self"]])
+    listed = call["indices"] if "indices" in call else [None] * (call["dim"] % len(terms)) + [call["index"]]
+    indices: dict[int, Tensor] = {axis: index for axis, index in enumerate(listed) if index is not None}
+    used = sorted(indices)
+    for axis in used:
+        fix(terms[axis], "indexed")
+        for term in axes[indices[axis]]:
+            fix(term, "index")
+    broadcast = torch.broadcast_shapes(*(indices[axis].shape for axis in used))
+    new: list[Term] = [atom(length, "indexed") for length in broadcast]
+    rest = [term for axis, term in enumerate(terms) if axis not in used]
+    adjacent = used == list(range(used[0], used[-1] + 1))
+    start = used[0] if adjacent else 0
+    axes[outs[0]] = rest[:start] + new + rest[start:]
+
+
+@rule("embedding")
+def _embedding(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    table, width = axes[call["weight"]]
+    fix(table, "rows are looked up")
+    axes[outs[0]] = [*axes[call["indices"]], width]
+
+
+def _dims(dim: int | Sequence[int] | None, rank: int) -> set[int]:
+    if dim is None or dim == []:
+        return set(range(rank))
+    return {axis % rank for axis in ([dim] if isinstance(dim, int) else dim)} if rank else set()
+
+
+def _reduce(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    dims = _dims(call.get("dim"), len(terms))
+    keep = call.get("keepdim", False)
+    _like(axes, outs, [UNIT if axis in dims else term for axis, term in enumerate(terms) if keep or axis not in dims])
+
+
+rule("mean", "sum", "prod", "amax", "amin", "var", "std", "var_mean", "std_mean", "logsumexp", "linalg_vector_norm")(
+    _reduce
+)
+rule("norm", "any", "all")(_reduce)
+
+
+@rule("max", "min", "argmax", "argmin", "median", "mode")
+def _reduce_to_index(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["self"]]
+    if "dim" in call or "indices" in call:
+        for axis in _dims(call.get("dim"), len(terms)):
+            fix(terms[axis], "index of an extreme")
+    _reduce(axes, call, outs)
+
+
+@rule("mm", "bmm")
+def _matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    first, second = axes[call["self"]], axes[call["mat2"]]
+    _pair(first[:-2], second[:-2])
+    unify(first[-1], second[-2])
+    axes[outs[0]] = [*first[:-1], second[-1]]
+
+
+@rule("addmm", "baddbmm")
+def _add_matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    names = ("mat1", "mat2") if "mat1" in call else ("batch1", "batch2")
+    _matmul(axes, {"self": call[names[0]], "mat2": call[names[1]]}, outs)
+    pointwise(axes, {"self": call["self"], "other": outs[0]}, outs)
+
+
+@rule("mv", "dot")
+def _vector(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    first, second = axes[call["self"]], axes[call["vec"] if "vec" in call else call["tensor"]]
+    unify(first[-1], second[0])
+    axes[outs[0]] = first[:-1]
+
+
+@rule("linear")
+def _linear(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms, (units, inputs) = axes[call["input"]], axes[call["weight"]]
+    unify(terms[-1], inputs)
+    if call.get("bias") is not None:
+        unify(units, axes[call["bias"]][0])
+    axes[outs[0]] = [*terms[:-1], units]
+
+
+@rule("convolution")
+def _convolution(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    batch, channels, *space = axes[call["input"]]
+    weight, groups = axes[call["weight"]], call["groups"]
+    for term in (*space, *weight[2:]):
+        fix(term, "position in space")
+    inputs, units = (weight[0], weight[1]) if call["transposed"] else (weight[1], weight[0])
+    if groups > 1:
+        # The side of the weight that lists all channels is split into groups; the other has the channels of one group.
+        listed = _halves(units if not call["transposed"] else inputs, groups)
+        source = _halves(channels, groups)
+        unify(source[0], listed[0])
+        if call["transposed"]:
+            unify(source[1], listed[1])
+            units = product((listed[0], units))
+        else:
+            unify(source[1], inputs)
+    else:
+        unify(channels, inputs)
+    if call.get("bias") is not None:
+        unify(units, axes[call["bias"]][0])
+    axes[outs[0]] = [batch, units, *(atom(length, "position in space") for length in outs[0].shape[2:])]
+
+
+def _halves(term: Term, groups: int) -> tuple[Term, Term]:
+    pieces = factor(term, groups)
+    if pieces is None:
+        fix(term, "groups across a concatenation")
+        return atom(groups, "groups across a concatenation"), atom(
+            size(term) // groups, "groups across a concatenation"
+        )
+    return pieces
+
+
+def _spatial(rank: int) -> Rule:
+    def follow(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+        terms = axes[call["self"]]
+        for term in terms[-rank:]:
+            fix(term, "position in space")
+        for out in outs:
+            axes[out] = [*terms[:-rank], *(atom(length, "position in space") for length in out.shape[-rank:])]
+
+    return follow
+
+
+for _rank in (1, 2, 3):
+    for _pool in (
+        "max_pool{}d_with_indices",
+        "max_pool{}d",
+        "avg_pool{}d",
+        "_adaptive_avg_pool{}d",
+        "adaptive_avg_pool{}d",
+    ):
+        RULES[_pool.format(_rank)] = _spatial(_rank)
+    RULES[f"adaptive_max_pool{_rank}d"] = _spatial(_rank)
+    for _kind in ("upsample_nearest{}d", "_upsample_nearest_exact{}d"):
+        RULES[_kind.format(_rank)] = _spatial(_rank)
+for _name in (
+    "tril",
+    "triu",
+    "upsample_bilinear2d",
+    "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa",
+    "reflection_pad2d",
+    "replication_pad2d",
+):
+    RULES[_name] = _spatial(2)
+
+
+@rule(
+    "native_batch_norm",
+    "cudnn_batch_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "_batch_norm_with_update",
+    "_batch_norm_no_update",
+    "miopen_batch_norm",
+)
+def _batch_norm(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["input"]]
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        if torch.is_tensor(call.get(name)):
+            unify(terms[1], axes[call[name]][0])
+    axes.note([terms[1]])
+    axes[outs[0]] = terms
+
+
+@rule("native_layer_norm", "_fused_rms_norm", "rms_norm")
+def _layer_norm(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms, rank = axes[call["input"]], len(call["normalized_shape"])
+    for name in ("weight", "bias"):
+        if torch.is_tensor(call.get(name)):
+            _pair(terms[-rank:], axes[call[name]])
+    axes.note(terms[:-rank])
+    axes[outs[0]] = terms
+
+
+@rule("native_group_norm")
+def _group_norm(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms = axes[call["input"]]
+    for name in ("weight", "bias"):
+        if torch.is_tensor(call.get(name)):
+            unify(terms[1], axes[call[name]][0])
+    axes.note([terms[0], _halves(terms[1], call["group"])[0]])
+    axes[outs[0]] = terms
+
+
+@rule(
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_attention_math",
+    "_scaled_dot_product_attention_math_for_mps",
+)
+def _attention(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    query, key, value = (axes[call[name]] for name in ("query", "key", "value"))
+    if call.get("is_causal"):
+        fix(query[-2], "causal attention")
+        fix(key[-2], "causal attention")
+    _pair(query[:-2], key[:-2])
+    _pair(query[:-2], value[:-2])
+    unify(query[-1], key[-1])
+    unify(key[-2], value[-2])
+    mask = call.get("attn_mask", call.get("attn_bias"))
+    if torch.is_tensor(mask):
+        scores = [*query[:-1], key[-2]]
+        for term, other in zip(reversed(scores), reversed(axes[mask]), strict=False):
+            if size(other) > 1:
+                unify(term, other)
+    axes[outs[0]] = [*query[:-1], value[-1]]

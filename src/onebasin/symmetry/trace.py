@@ -1,0 +1,161 @@
+"""Follow the axes of every parameter, buffer and intermediate of a model through one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from onebasin.symmetry.axes import UNIT, Term, atom, fix
+from onebasin.symmetry.rules import ELEMENTWISE, RULES, Unsupported, constant, pointwise
+
+
+class SymmetryError(ValueError):
+    """The permutation groups of a model cannot be found, or a permutation changes its function."""
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and persistent buffers of a model, detached, not copied, one object for shared ones."""
+    owned = {key: value for key, value in model.state_dict(keep_vars=True).items() if torch.is_tensor(value)}
+    detached = {id(value): value.detach() for value in owned.values()}
+    return {key: detached[id(value)] for key, value in owned.items()}
+
+
+@contextmanager
+def evaluation(model: nn.Module):  # type: ignore[no-untyped-def]
+    """Put a model into evaluation mode, without gradients and without fused shortcuts, and put everything back."""
+    modes = {module: module.training for module in model.modules()}
+    shortcut = torch.backends.mha.get_fastpath_enabled()
+    model.eval()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(shortcut)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+class Operations(TorchDispatchMode):
+    """Call ``visit(index, function, arguments, outputs)`` for every ATen operation, in the order of evaluation."""
+
+    def __init__(self, visit: Callable[[int, Any, dict[str, Any], list[Tensor]], None]) -> None:
+        super().__init__()
+        self.visit = visit
+        self.count = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and loading the compiler costs a second
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        declared = func._schema.arguments
+        call = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
+        call.update(zip((argument.name for argument in declared), args, strict=False))
+        call.update(kwargs or {})
+        self.visit(self.count, func, call, [leaf for leaf in tree_leaves(out) if torch.is_tensor(leaf)])
+        self.count += 1
+        return out
+
+
+class Trace:
+    """The axes of everything that one evaluation of a model touches.
+
+    Attributes:
+        state: the axes of each parameter and buffer, by state key.
+        parameters: the keys of the parameters.
+        intermediates: (index of the operation, whether it is elementwise, axes of its first output), in order.
+        tensors: the axes of every tensor seen.
+        batch: the axis of the input that counts samples.
+    """
+
+    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.tensors: list[list[Term]] = []
+        self.intermediates: list[tuple[int, bool, list[Term]]] = []
+        self._terms: dict[int, list[Term]] = {}
+        self._alive: list[Tensor] = []
+        self._used: set[int] = set()
+        owned = state_of(model)
+        for tensor in owned.values():
+            if id(tensor) not in self._terms:
+                self[tensor] = [atom(length) for length in tensor.shape]
+        for tensor in inputs:
+            self[tensor] = [atom(length, "model input") for length in tensor.shape]
+        self.batch = self[inputs[0]][0]
+        with evaluation(model), Operations(self._follow):
+            # Called as matching and measuring call it, so that operations are counted alike.
+            output = functional_call(model, owned, inputs, tie_weights=False)
+        for leaf in tree_leaves(output):
+            if torch.is_tensor(leaf):
+                for term in self[leaf]:
+                    fix(term, "model output")
+        for tensor in owned.values():
+            if id(tensor) not in self._used:
+                for term in self[tensor]:
+                    fix(term, "not used in evaluation")
+        self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
+        self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
+        self._alive.clear()
+
+    def __getitem__(self, tensor: Tensor) -> list[Term]:
+        if id(tensor) not in self._terms:
+            self[tensor] = constant(tensor)
+        self._used.add(id(tensor))
+        return self._terms[id(tensor)]
+
+    def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None:
+        self._terms[id(tensor)] = list(terms)
+        self._alive.append(tensor)  # ids are unique only among living objects
+        self.note(terms)
+
+    def note(self, terms: Sequence[Term]) -> None:
+        """Remember the axes of a tensor that exists only inside an operation."""
+        self.tensors.append(list(terms))
+
+    def _follow(self, index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
+        name = func._schema.name.split("::")[1]
+        plain = name if name in RULES else name.removesuffix("_")
+        if torch.Tag.nondeterministic_seeded in func.tags and not _is_attention(name):
+            raise SymmetryError(f"operation {func} is random: the model's output is not a function of its input")
+        inputs = any(torch.is_tensor(leaf) for leaf in tree_leaves(call))
+        elementwise = _is_elementwise(func, plain)
+        try:
+            if plain in RULES:
+                RULES[plain](self, call, outs)
+            elif elementwise:
+                pointwise(self, call, outs)
+            elif not inputs:
+                for out in outs:
+                    self[out] = constant(out)
+            else:
+                raise Unsupported("no rule for it")
+        except Unsupported as error:
+            raise SymmetryError(f"operation {func} cannot be followed: {error}") from error
+        for out in outs:
+            if id(out) not in self._terms:
+                self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
+        if outs and inputs:
+            self.intermediates.append((index, elementwise and plain not in RULES, self._terms[id(outs[0])]))
+
+
+def _is_elementwise(func: Any, plain: str) -> bool:
+    if plain in ELEMENTWISE:
+        return True
+    # Some in-place variants lack the tag that their functional form carries.
+    forms = [func]
+    if hasattr(torch.ops.aten, plain):
+        packet = getattr(torch.ops.aten, plain)
+        forms += [getattr(packet, overload) for overload in packet.overloads()]
+    return any(torch.Tag.pointwise in form.tags for form in forms)
+
+
+def _is_attention(name: str) -> bool:
+    return name.startswith("_scaled_dot_product")

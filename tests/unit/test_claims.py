@@ -1,0 +1,64 @@
+"""Which paths the claims measure, and in which frames."""
+
+import pytest
+import torch
+from networks import build, state
+
+from onebasin import claims, symmetry
+
+
+@pytest.fixture
+def case():
+    model = build("mlp", width=5)
+    sym = symmetry.discover(model, torch.randn(2, 1, 8, 8))
+    base = state(model)
+    # Every network is a permuted copy of one, so that all frames can be told apart exactly.
+    moves = {seed: sym.random(torch.Generator().manual_seed(seed)) for seed in range(4)}
+    states = {seed: sym.apply(move, base) for seed, move in moves.items()}
+    pairs = {(a, b): moves[a] @ moves[b].inverse() for a in range(4) for b in range(a + 1, 4)}
+    return sym, states, pairs
+
+
+def equal(one, other) -> bool:
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_number_of_paths():
+    assert len(claims.paths(range(4), matched=False)) == 6
+    matched = claims.paths(range(4), matched=True)
+    assert [path.claim for path in matched].count("weak") == 6
+    strong = [path for path in matched if path.claim == "strong"]
+    assert len(strong) == len(set(strong)) == 12
+    assert all(path.reference not in (path.a, path.b, None) for path in strong)
+    assert [path.claim for path in claims.paths([5, 6], matched=True)] == ["weak"]
+
+
+def test_endpoints_lie_in_the_frame_of_the_claim(case):
+    sym, states, pairs = case
+    for path in claims.paths(range(4), matched=True):
+        a, b = claims.endpoints(path, states, pairs, sym)
+        frame = states[path.a if path.claim == "weak" else path.reference]
+        assert equal(a, frame) and equal(b, frame)
+    none = claims.paths(range(4), matched=False)[0]
+    a, b = claims.endpoints(none, states, {}, sym)
+    assert equal(a, states[0]) and equal(b, states[1]) and not equal(a, b)
+
+
+def test_triangles(case):
+    sym, states, pairs = case
+    weak, strong = claims.triangles(range(4), matched=True)
+    assert weak.corners == strong.corners == (0, 1, 2)
+    assert (weak.claim, weak.reference, strong.claim, strong.reference) == ("weak", None, "strong", 3)
+    assert all(equal(corner, states[0]) for corner in claims.corners(weak, states, pairs, sym))
+    assert all(equal(corner, states[3]) for corner in claims.corners(strong, states, pairs, sym))
+    (none,) = claims.triangles(range(4), matched=False)
+    assert [equal(c, states[i]) for i, c in enumerate(claims.corners(none, states, {}, sym))] == [True] * 3
+    assert [t.claim for t in claims.triangles(range(3), matched=True)] == ["weak"]
+    with pytest.raises(ValueError, match="three"):
+        claims.triangles(range(2), matched=True)
+
+
+def test_a_pair_that_was_not_matched_is_an_error(case):
+    sym, states, pairs = case
+    with pytest.raises(KeyError):
+        claims.into_frame(sym, {}, 0, 1, states[1])
