@@ -2,13 +2,15 @@
 
 Coordinate ascent over the permutation groups: with all other groups held, the best order of one group is a linear
 assignment on the Gram matrix of its units, summed over every axis that the group acts on (Ainsworth et al. 2023,
-arXiv 2209.04836, algorithm 1). The Gram matrix of one axis of one tensor is kept until a group on another axis of that
-tensor changes, and a group is solved again only after one of its neighbours changed.
+arXiv 2209.04836, algorithm 1). A group is solved again only after one of its neighbours changed, from Gram matrices that
+are kept, and corrected for the units that moved. Large assignments take only promising entries into account until
+nothing changes; then every group is solved in full from fresh Gram matrices, so that the end is one of plain ascent.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,12 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from onebasin import seeding
-from onebasin.match.assignment import assign, assign_blocks, assign_within
+from onebasin.match.assignment import assign, assign_blocks, assign_nearby, assign_within
 from onebasin.match.result import Match
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Place, State, Symmetry
 
 KERNELS = ("linear", "cosine")
+LARGE = 128  # units of a group from which leaving out entries of its assignment pays
 
 
 def weights(
@@ -73,6 +76,16 @@ def weights(
     return Match(best[2], best[0], best[1], time.perf_counter() - start)
 
 
+@dataclass(frozen=True)
+class _Gram:
+    """A Gram matrix, the versions and order of the other groups in it, and whether it was corrected since computed."""
+
+    versions: tuple[int, ...]
+    order: np.ndarray
+    values: Tensor
+    corrected: bool = False
+
+
 class _Search:
     """Coordinate ascent from one starting point at a time."""
 
@@ -105,23 +118,28 @@ class _Search:
     def reset(self, start: Permutation) -> None:
         self.permutation: dict[str, np.ndarray] = dict(start)
         self.versions = dict.fromkeys(start, 0)
-        self.grams: dict[Place, tuple[tuple[int, ...], Tensor]] = {}
+        self.grams: dict[Place, _Gram] = {}
 
     def run(self, generator: torch.Generator, max_sweeps: int) -> int:
         names = list(self.permutation)
         solved: dict[str, tuple[int, ...]] = {}
+        exact = small = max(map(len, self.permutation.values()), default=0) < LARGE
         for sweep in range(1, max_sweeps + 1):
             changed = False
             for index in torch.randperm(len(names), generator=generator).tolist():
                 name = names[index]
                 if solved.get(name) == self._surroundings(name):
                     continue
-                improved = self._improve(name)
+                improved = self._improve(name, exact)
                 changed |= improved
                 if not (improved and self.approximate[name]):
                     solved[name] = self._surroundings(name)
             if not changed:
-                return sweep
+                if exact:
+                    return sweep
+                solved.clear()
+                self.grams = {place: gram for place, gram in self.grams.items() if not gram.corrected}
+            exact = small or not changed
         return max_sweeps
 
     def objective(self) -> float:
@@ -135,18 +153,21 @@ class _Search:
     def _surroundings(self, name: str) -> tuple[int, ...]:
         return tuple(self.versions[other] for other in sorted(self.symmetry.neighbours[name]))
 
-    def _improve(self, name: str) -> bool:
+    def _improve(self, name: str, exact: bool = True) -> bool:
         """Solve one group with all others held; return whether its order changed for the better."""
         blocks = self.symmetry.groups[name].blocks
+        if not self.places[name]:
+            return False
         if self.children[name]:
             new = self._move_blocks(name)
         elif blocks > 1:
             new = self._order_within(name)
         else:
-            gain = torch.stack([self._gram(name, place) for place in self.places[name]]).sum(0).cpu().numpy()
-            order = assign(gain)
+            gain = sum(self._gram(name, place) for place in self.places[name]).cpu().numpy()  # type: ignore[union-attr]
+            current = self.permutation[name]
+            order = assign(gain) if exact or len(gain) < LARGE else assign_nearby(gain, current)
             units = np.arange(len(order))
-            difference = gain[units, order] - gain[units, self.permutation[name]]
+            difference = gain[units, order] - gain[units, current]
             if not difference.sum() > 1e-6 * np.abs(gain[units, order]).sum():
                 return False
             new = {**self.permutation, name: order}
@@ -172,18 +193,32 @@ class _Search:
 
     def _gram(self, name: str, place: Place) -> Tensor:
         """Return the inner products [units of a, units of b] at one place, with b in the order of all other groups."""
-        others = [other for other in self.acting[place.key] if other != name]
-        twice = self.acting[place.key].count(name) > 1
+        key, acting = place.key, self.acting[place.key]
+        others = [other for other in acting if other != name]
+        twice = acting.count(name) > 1
         versions = tuple(self.versions[other] for other in (*others, *([name] if twice else [])))
-        if place not in self.grams or self.grams[place][0] != versions:
-            tensor = self.b[place.key]
-            if others or twice:
-                tensor = self.symmetry.apply_to(place.key, tensor, self.permutation, skip=None if twice else name)
-            rows = self._rows(place, tensor)
-            if twice:  # this axis went along with the other one: put it back
-                rows = rows[torch.from_numpy(np.argsort(self.permutation[name])).to(rows.device)]
-            self.grams[place] = versions, self.rows_a[place] @ rows.T
-        return self.grams[place][1]
+        kept = self.grams.get(place)
+        if kept is not None and kept.versions == versions:
+            return kept.values
+        if kept is not None and place.other is not None and not self.cosine:
+            axis, other = place.other
+            new, old = self.permutation[other], kept.order
+            moved = np.flatnonzero(new != old)
+            if len(moved) < len(new) // 2:
+                before, after, here = (torch.from_numpy(index).to(self.b[key].device) for index in (old, new, moved))
+                change = self.b[key].index_select(axis, after[here]) - self.b[key].index_select(axis, before[here])
+                values = kept.values + place.units(self.a[key].index_select(axis, here)) @ place.units(change).T
+                self.grams[place] = _Gram(versions, new, values, corrected=True)
+                return values
+        tensor = self.b[key]
+        if others or twice:
+            tensor = self.symmetry.apply_to(key, tensor, self.permutation, skip=None if twice else name)
+        rows = self._rows(place, tensor)
+        if twice:  # this axis went along with the other one: put it back
+            rows = rows[torch.from_numpy(np.argsort(self.permutation[name])).to(rows.device)]
+        order = self.permutation[place.other[1]] if place.other else np.empty(0, dtype=np.int64)
+        self.grams[place] = _Gram(versions, order, self.rows_a[place] @ rows.T)
+        return self.grams[place].values
 
     def _order_within(self, name: str) -> dict[str, np.ndarray]:
         """Order the units within each block, the blocks held where they are."""

@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True)
 class _Occurrence:
-    """Where one atom lies along an axis: the unit at each index (-1 where it is absent), and the index step per unit."""
+    """Where one atom lies along an axis: the unit at each index (-1 where absent), and the index step per unit."""
 
     item: Atom
     units: np.ndarray
@@ -114,11 +114,19 @@ def _always(term: Term) -> list[Atom]:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """One occurrence of a group in one parameter or buffer, and how to view that tensor by the group's units."""
+    """One occurrence of a group in one parameter or buffer, and how to view that tensor by the group's units.
+
+    Attributes:
+        key: the state key of the tensor.
+        axis: the axis that holds the units.
+        whole: whether the units are that axis, one index each.
+        other: (axis, group) if one other group, and nothing else, moves along one other axis of the tensor, as a whole.
+    """
 
     key: str
     axis: int
     whole: bool
+    other: tuple[int, str] | None = None
     table: Tensor | None = field(default=None, repr=False)
 
     def units(self, tensor: Tensor) -> Tensor:
@@ -373,11 +381,23 @@ class Symmetry:
         for key, terms in self._terms.items():
             for axis, term in enumerate(terms):
                 if term is item and not self._within[item]:
-                    yield Place(key, axis, whole=True)
+                    yield Place(key, axis, whole=True, other=self._only_other(key, axis))
                 elif item in atoms(term):
                     for occurrence in self._code(key)[axis].occurrences:
                         if occurrence.item is item:
                             yield Place(key, axis, whole=False, table=self._table(key, axis, occurrence))
+
+    def _only_other(self, key: str, axis: int) -> tuple[int, str] | None:
+        found = [(at, term) for at, term in enumerate(self._terms[key]) if at != axis and self._moves(term)]
+        if len(found) != 1:
+            return None
+        at, term = found[0]
+        if not isinstance(term, Atom) or self._within[term] or term is self._terms[key][axis]:
+            return None
+        return at, self._names[term]
+
+    def _moves(self, term: Term) -> bool:
+        return any(item in self._names for item in atoms(term))
 
     def _table(self, key: str, axis: int, occurrence: _Occurrence) -> Tensor:
         """Flat indices [units, features] into a tensor: for each unit of a group the elements that belong to it."""
