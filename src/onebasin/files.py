@@ -1,5 +1,7 @@
 """Files that are whole or absent: atomic writing, and tensors with metadata as safetensors."""
 
+from __future__ import annotations
+
 import errno
 import json
 import os
@@ -7,12 +9,11 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _KEY = "onebasin"
 
@@ -66,6 +67,10 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     Raises:
         FileError: the file cannot be written.
     """
+    # Loaded here, so that work on tables starts without it.
+    import torch
+    from safetensors.torch import save
+
     # One key: safetensors writes several in random order, and the bytes would differ from run to run.
     text = json.dumps({"kind": kind, "metadata": dict(metadata)}, sort_keys=True, allow_nan=False)
     plain = {
@@ -91,26 +96,48 @@ def load_tensors(
     Raises:
         FileError: the file is missing, truncated, foreign, or of another kind.
     """
-    path = Path(path)
-    tensors = {}
+    with _opened(path, kind, device) as (file, metadata):
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, metadata
+
+
+def load_metadata(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read the metadata alone, without the tensors, of a file that `save_tensors` wrote.
+
+    Args:
+        path: the file.
+        kind: what the file must be.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        FileError: the file is missing, truncated, foreign, or of another kind.
+    """
+    with _opened(path, kind, "cpu") as (_, metadata):
+        return metadata
+
+
+@contextmanager
+def _opened(path: str | Path, kind: str, device: str | torch.device) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a file, which compares its length with its header, and check that it is ours and of the right kind."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            header = (file.metadata() or {}).get(_KEY)
-            names = file.keys()
-            if header is not None:
-                tensors = {name: file.get_tensor(name) for name in names}
+            text = (file.metadata() or {}).get(_KEY)
+            try:
+                content = json.loads(text or "")
+                found, metadata = content["kind"], content["metadata"]
+            except (ValueError, KeyError, TypeError):
+                raise FileError(f"{path} was not written by onebasin; give a {kind} file, or make it again") from None
+            if found != kind:
+                raise FileError(f"{path} is a {found} file, not a {kind} file; give the right path")
+            yield file, metadata
     except FileNotFoundError:
         raise FileError(f"{path} does not exist; run the step that makes it") from None
     except (OSError, SafetensorError) as error:
         raise FileError(f"{path} is no readable {kind} ({error}); delete it and make it again") from None
-    try:
-        content = json.loads(header or "")
-        found, metadata = content["kind"], content["metadata"]
-    except (ValueError, KeyError, TypeError):
-        raise FileError(f"{path} was not written by onebasin; give a {kind} file, or make it again") from None
-    if found != kind:
-        raise FileError(f"{path} is a {found} file, not a {kind} file; give the right path")
-    return tensors, metadata
 
 
 def _advice(error: OSError) -> str:

@@ -2,8 +2,8 @@
 
 Coordinate ascent over the permutation groups: with all other groups held, the best order of one group is a linear
 assignment on the Gram matrix of its units, summed over every axis that the group acts on (Ainsworth et al. 2023,
-arXiv 2209.04836, algorithm 1). A group is solved again only after one of its neighbours changed, from Gram matrices that
-are kept, and corrected for the units that moved. Large assignments take only promising entries into account until
+arXiv 2209.04836, algorithm 1). A group is solved again only after one of its neighbours changed, from Gram matrices
+that are kept, and corrected for the units that moved. Large assignments take only promising entries into account until
 nothing changes; then every group is solved in full from fresh Gram matrices, so that the end is one of plain ascent.
 """
 

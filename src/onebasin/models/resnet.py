@@ -29,7 +29,11 @@ class Block(nn.Module):
         self.norm2 = norm_2d(norm, after)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=bias), norm_2d(norm, after))
+            # Takes every second pixel, then convolves: on CPUs the gradient of a strided 1x1 convolution of few
+            # channels in channels-last order overruns memory (oneDNN issue 6035).
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(1, stride), nn.Conv2d(before, after, 1, bias=bias), norm_2d(norm, after)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [n, before, height, width] to [n, after, height / stride, width / stride]."""

@@ -1,0 +1,72 @@
+"""Checkpoints: the state of a network with the metadata that says where it comes from."""
+
+import functools
+import importlib.metadata
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onebasin.files import load_tensors, save_tensors
+
+
+def save(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a state and its metadata, atomically.
+
+    Args:
+        path: the file to be written.
+        state: parameters and buffers by name, as `model.state_dict()` gives them.
+        metadata: what JSON can hold.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    save_tensors(path, state, metadata, "checkpoint")
+
+
+def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a state and its metadata.
+
+    Args:
+        path: the file.
+        device: where the tensors go.
+
+    Returns:
+        The state, for `model.load_state_dict`, and the metadata.
+
+    Raises:
+        FileError: the file is missing, truncated, foreign, or no checkpoint.
+    """
+    return load_tensors(path, "checkpoint", device)
+
+
+@functools.cache
+def _provenance() -> tuple[str, str | None]:
+    try:
+        version = importlib.metadata.version("onebasin")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+    root = Path(__file__).parents[2]
+    # An installed copy may lie inside the repository of something else, whose commit would mean nothing.
+    if not (root / ".git").exists():
+        return version, None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return version, None
+    return version, answer.stdout.strip()
+
+
+def provenance() -> dict[str, str | None]:
+    """Say which code is running.
+
+    Returns:
+        `version` of the package, and `commit` of its git repository (None for an installed copy).
+    """
+    version, commit = _provenance()
+    return {"version": version, "commit": commit}

@@ -1,0 +1,24 @@
+"""Figures of the experiments: each a function from the data frame of its table to a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from onebasin.figures.methods import methods
+from onebasin.figures.pairs import pairs
+from onebasin.figures.simplex import simplex
+from onebasin.figures.style import save
+from onebasin.figures.width import width
+
+FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
+    "pairs": pairs,
+    "width": width,
+    "simplex": simplex,
+    "methods": methods,
+}
+"""Experiment name to the function that draws its table."""
+
+__all__ = ["FIGURES", "methods", "pairs", "save", "simplex", "width"]

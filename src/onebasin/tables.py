@@ -1,0 +1,280 @@
+"""Tidy CSV tables: their columns, how they are written and read, and what is derived from them.
+
+Only the standard library is imported here, so that a job that merely gathers tables starts at once; `read` imports
+pandas when it is called. Floats are written by `repr` and come back exactly; equal rows make equal bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import numbers
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onebasin.files import FileError, atomic
+
+if TYPE_CHECKING:
+    import pandas
+
+Row = dict[str, Any]
+
+_CELL = {"model": "name of the model in the config", "width": "width of the network, in units of the model family"}
+_METHOD = {"method": "name of the matching method in the config; `none` without a permutation"}
+_PAIR = {"a": "seed of the first network", "b": "seed of the second network"}
+_CLAIM = {
+    "claim": "`none`, `weak` or `strong`: no permutation, b aligned to a, a and b both aligned to a third network",
+    "reference": "seed of the network to which a and b are aligned; empty unless the claim is `strong`",
+}
+_SPLIT = {"split": "`train` or `test`: the images on which it is measured"}
+_METRIC = {"metric": "`loss` (cross-entropy, nats) or `error` (fraction of images, 0 to 1)"}
+_VALUES = {"loss": "mean cross-entropy, nats", "error": "fraction of images classified wrongly, 0 to 1"}
+_CURVE = {
+    **_CELL,
+    **_METHOD,
+    **_CLAIM,
+    **_PAIR,
+    **_SPLIT,
+    "alpha": "share of network b on the line from a (0) to b (1)",
+    **_VALUES,
+}
+_MATCHING = {
+    **_CELL,
+    "method": "name of the matching method in the config",
+    **_PAIR,
+    "objective": "what the method maximises, at the permutation found; unit of the method",
+    "similarity": "cosine of all permutable parameters of a and the permuted b, -1 to 1",
+    "sweeps": "passes over the permutation groups until nothing changed; 1 where each is solved once",
+    "seconds": "wall time of the matching, s",
+}
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "pairs": _CURVE,
+    "width": {
+        **_CELL,
+        **_METHOD,
+        **_CLAIM,
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+        "alpha": "share of network b where the rise is largest",
+        "end_a": "metric of network a (alpha 0), in the unit of the metric",
+        "end_b": "metric of network b (alpha 1), in the unit of the metric",
+    },
+    "simplex": {
+        **_CELL,
+        **_METHOD,
+        "claim": "`none`, `weak` or `strong`: no permutation, b and c aligned to a, all three aligned to a fourth one",
+        "reference": "seed of the fourth network; empty unless the claim is `strong`",
+        "a": "seed of the network at the first corner",
+        "b": "seed of the network at the second corner",
+        "c": "seed of the network at the third corner",
+        **_SPLIT,
+        "weight_a": "share of network a, 0 to 1; the three shares sum to 1",
+        "weight_b": "share of network b, 0 to 1",
+        "weight_c": "share of network c, 0 to 1",
+        **_VALUES,
+    },
+    "methods": {
+        **_MATCHING,
+        **_SPLIT,
+        **_METRIC,
+        "barrier": "barrier of the pair under this permutation (claim `weak`), in the unit of the metric",
+    },
+    "training": {
+        "epoch": "number of the epoch, from 1",
+        "lr": "learning rate of the last step of the epoch",
+        "train_loss": "mean cross-entropy on the epoch's own batches, while training, nats",
+        "train_error": "fraction of the epoch's own images classified wrongly, while training, 0 to 1",
+        "test_loss": "mean cross-entropy on the test images, after the epoch, nats",
+        "test_error": "fraction of test images classified wrongly, after the epoch, 0 to 1",
+        "seconds": "wall time of the epoch, s",
+    },
+    "measurements": _CURVE,
+    "matching": _MATCHING,
+}
+"""Table name to its columns, in order, each with its meaning and unit."""
+
+_TEXT = frozenset({"model", "method", "claim", "split", "metric"})
+_WHOLE = frozenset({"width", "reference", "a", "b", "c", "sweeps", "epoch"})
+_PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
+_MATCHED = ("model", "width", "method", "a", "b")
+
+
+def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the rows of table `name` as CSV; the file appears only when it is complete.
+
+    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in `reference` and in
+    columns of floats. Raises ValueError for a row with other columns and TypeError for a value that does not fit.
+    """
+    columns = COLUMNS[name]
+    with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        for number, row in enumerate(rows, start=1):
+            if row.keys() != columns.keys():
+                missing, unknown = sorted(columns.keys() - row.keys()), sorted(row.keys() - columns.keys())
+                raise ValueError(f"table {name}, row {number}: missing columns {missing}, unknown columns {unknown}")
+            writer.writerow([_format(column, row[column]) for column in columns])
+
+
+def rows(path: Path | str, name: str) -> Iterator[Row]:
+    """Yield the rows of table `name` with text, int, float or (empty cell) None values.
+
+    Raises FileError when the file is missing or is not such a table.
+    """
+    path = Path(path)
+    columns = list(COLUMNS[name])
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            reader = csv.reader(stream)
+            _check_header(path, name, next(reader, []))
+            for cells in reader:
+                if len(cells) != len(columns):
+                    raise FileError(
+                        f"{path}: line {reader.line_num} has {len(cells)} cells in place of {len(columns)}; "
+                        "delete the file and run the workflow again"
+                    )
+                yield {c: _parse(path, reader.line_num, c, cell) for c, cell in zip(columns, cells, strict=True)}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, name, error) from error
+
+
+def gather(path: Path | str, name: str, parts: Sequence[Path | str], keep: Callable[[Row], bool] | None = None) -> None:
+    """Write all rows of `parts`, files with the columns of table `name`, into one table, in the order given.
+
+    `keep`, where given, selects rows. Raises FileError when a part is missing or has other columns.
+    """
+    write(path, name, (row for part in parts for row in rows(part, name) if keep is None or keep(row)))
+
+
+def read(path: Path | str, name: str) -> pandas.DataFrame:
+    """Read table `name` into a data frame: text, int64, float64; `reference` is nullable Int64.
+
+    Raises FileError when the file is missing or is not such a table.
+    """
+    import pandas
+
+    values: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
+    for row in rows(path, name):
+        for column, value in row.items():
+            values[column].append(value)
+    return pandas.DataFrame({c: pandas.Series(v, dtype=_dtype(c)) for c, v in values.items()})
+
+
+def barriers(curves: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Turn rows of curves (table `pairs` or `measurements`) into rows of table `width`: one per path, split, metric.
+
+    The barrier is the largest of l(alpha) - [(1 - alpha) l(0) + alpha l(1)] over the alphas measured (Sharma et al.
+    2024, arXiv 2404.06498); it is never negative, since both ends count. A curve with a value that is not a number
+    has the barrier nan. Points may come in any order. Raises ValueError for a curve without its ends or with an alpha
+    given twice.
+    """
+    points: dict[tuple[Any, ...], list[tuple[float, float, float]]] = {}
+    for row in curves:
+        key = tuple(row[column] for column in _PATH)
+        points.setdefault(key, []).append((row["alpha"], row["loss"], row["error"]))
+    for key, values in points.items():
+        path = dict(zip(_PATH, key, strict=True))
+        values.sort(key=lambda point: point[0])
+        alphas = [point[0] for point in values]
+        if alphas[0] != 0 or alphas[-1] != 1 or len(set(alphas)) != len(alphas):
+            raise ValueError(f"the curve of {path} must have each alpha once, 0 and 1 among them")
+        for index, metric in enumerate(("loss", "error"), start=1):
+            heights = [point[index] for point in values]
+            barrier, alpha = _highest(alphas, heights)
+            ends = {"end_a": heights[0], "end_b": heights[-1]}
+            yield {**path, "metric": metric, "barrier": barrier, "alpha": alpha, **ends}
+
+
+def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Join rows of table `matching` with the `weak` rows of table `width` into rows of table `methods`.
+
+    Raises ValueError when a matched pair has no barrier, or a weak barrier no matching.
+    """
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in matching:
+        found[tuple(row[column] for column in _MATCHED)] = row
+    measured = set()
+    for row in width:
+        if row["claim"] != "weak":
+            continue
+        key = tuple(row[column] for column in _MATCHED)
+        if key not in found:
+            raise ValueError(f"the barrier of {dict(zip(_MATCHED, key, strict=True))} has no matching")
+        measured.add(key)
+        yield {**found[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
+    if lacking := [key for key in found if key not in measured]:
+        raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0], strict=True))} has no barrier")
+
+
+def _highest(alphas: list[float], heights: list[float]) -> tuple[float, float]:
+    """The largest rise above the line between the ends, and the first alpha where it lies."""
+    best, where = 0.0, alphas[0]
+    for alpha, height in zip(alphas, heights, strict=True):
+        rise = height - ((1 - alpha) * heights[0] + alpha * heights[-1])
+        if math.isnan(rise):
+            return math.nan, alpha
+        if rise > best:
+            best, where = rise, alpha
+    return best, where
+
+
+def _format(column: str, value: Any) -> str:
+    if value is None and _may_be_empty(column):
+        return ""
+    if column in _TEXT:
+        if not isinstance(value, str) or value == "":
+            raise TypeError(f"column {column} holds text, not {value!r}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"column {column} holds numbers, not {value!r}")
+    if column not in _WHOLE:
+        return repr(float(value))
+    if not isinstance(value, numbers.Integral):
+        raise TypeError(f"column {column} holds whole numbers, not {value!r}")
+    return str(int(value))
+
+
+def _may_be_empty(column: str) -> bool:
+    return column == "reference" or column not in _TEXT | _WHOLE
+
+
+def _dtype(column: str) -> str:
+    if column in _TEXT:
+        return "str"
+    if column == "reference":
+        return "Int64"
+    return "int64" if column in _WHOLE else "float64"
+
+
+def _parse(path: Path, line: int, column: str, cell: str) -> str | int | float | None:
+    if cell == "" and _may_be_empty(column):
+        return None
+    try:
+        if column in _TEXT and cell:
+            return cell
+        return int(cell) if column in _WHOLE else float(cell)
+    except ValueError:
+        raise FileError(
+            f"{path}: line {line}, column {column}: {cell!r} does not fit; delete the file and run the workflow again"
+        ) from None
+
+
+def _check_header(path: Path, name: str, header: list[str]) -> None:
+    if header != list(COLUMNS[name]):
+        raise FileError(
+            f"{path}: not a table of {name}: its columns are {','.join(header) or 'none'}, expected "
+            f"{','.join(COLUMNS[name])}; delete the file and run the workflow again"
+        )
+
+
+def _unreadable(path: Path, name: str, error: Exception) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(f"{path}: no such table of {name}; run the workflow that makes it")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return FileError(
+        f"{path}: cannot be read as a table of {name} ({reason}); delete the file and run the workflow again"
+    )

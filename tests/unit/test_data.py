@@ -1,0 +1,282 @@
+import os
+import pickle
+import struct
+import urllib.error
+
+import numpy
+import pytest
+import torch
+
+from onebasin import data, seeding
+from onebasin.data import DataError, Dataset
+from onebasin.files import FileError, save_tensors
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+def small(**changes):
+    images = torch.arange(4 * 2 * 3 * 3, dtype=torch.uint8).reshape(4, 2, 3, 3)
+    parts = {
+        "name": "small",
+        "train_images": images,
+        "train_labels": torch.tensor([0, 1, 2, 1]),
+        "test_images": images[:2],
+        "test_labels": torch.tensor([2, 0]),
+        "classes": 3,
+    }
+    return Dataset(**(parts | changes))
+
+
+def test_digits_are_split_by_class(digits):
+    assert digits.train_images.shape == (1437, 1, 8, 8)
+    assert digits.test_images.shape == (360, 1, 8, 8)
+    assert digits.train_images.dtype == torch.uint8
+    assert (digits.classes, digits.image_shape) == (10, (1, 8, 8))
+    assert torch.bincount(digits.test_labels).tolist() == [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]
+    assert digits.digest == "154ad2e530129bfa57bf1cdcf4af730cfef5f1dea84eae0719da6c463516d9d6"
+
+
+def test_digits_are_whole_and_depend_on_the_seed(digits):
+    from sklearn.datasets import load_digits
+
+    def rows(dataset):
+        images = torch.cat([dataset.train_images, dataset.test_images]).flatten(1)
+        labels = torch.cat([dataset.train_labels, dataset.test_labels])
+        return sorted(map(tuple, torch.cat([images, labels[:, None]], 1).tolist()))
+
+    bunch = load_digits()
+    assert rows(digits) == sorted(map(tuple, numpy.column_stack([bunch.data, bunch.target]).astype(int).tolist()))
+    assert data.load("digits", seed=0).digest == digits.digest
+    other = data.load("digits", seed=1)
+    assert other.digest != digits.digest
+    assert rows(other) == rows(digits)
+
+
+def test_stratified_split_is_exact_and_disjoint():
+    labels = torch.tensor([0] * 10 + [1] * 7 + [2] * 3)
+    first, second = data.stratified_split(labels, 0.25, seeding.generator(0))
+    assert len(second) == 5
+    assert sorted(first.tolist() + second.tolist()) == list(range(20))
+    counts = torch.bincount(labels[second], minlength=3).tolist()
+    assert all(abs(count - 0.25 * size) < 1 for count, size in zip(counts, [10, 7, 3], strict=True))
+
+
+def test_normalisation_uses_training_images_alone(digits):
+    images, labels = digits.tensors("train")
+    assert images.dtype == torch.float32
+    assert abs(images.mean()) < 1e-5 and abs(images.std(unbiased=False) - 1) < 1e-5
+    assert torch.equal(labels, digits.train_labels)
+    raw = digits.train_images.double()
+    test, _ = digits.tensors("test", limit=7)
+    assert torch.allclose(test.double(), (digits.test_images[:7].double() - raw.mean()) / raw.std(unbiased=False))
+    assert torch.equal(digits.tensors("train", limit=5)[0], images[:5])
+    colour = small()
+    expected = colour.train_images.double()
+    assert torch.allclose(colour.mean.double(), expected.mean((0, 2, 3)))
+    assert torch.allclose(colour.std.double(), expected.std((0, 2, 3), unbiased=False))
+
+
+def test_constant_channel_is_centred_and_not_scaled():
+    images = torch.full((4, 1, 2, 2), 9, dtype=torch.uint8)
+    dataset = small(train_images=images, test_images=images[:2])
+    assert not dataset.tensors("train")[0].any()
+
+
+def test_data_set_survives_its_file(tmp_path, digits):
+    data.save(digits, tmp_path / "one")
+    again = data.open_(tmp_path / "one")
+    assert again.digest == digits.digest
+    assert (again.name, again.classes) == ("digits", 10)
+    data.save(again, tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_incomplete_file_is_named(tmp_path):
+    save_tensors(tmp_path / "x", {"train_images": torch.zeros(1)}, {"name": "a", "classes": 2}, "dataset")
+    with pytest.raises(FileError, match="x lacks a part of a data set"):
+        data.open_(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_images": torch.zeros(4, 2, 3, 3)}, "train images of small must be uint8"),
+        ({"test_images": torch.zeros(2, 3, 3, dtype=torch.uint8)}, "test images of small must be uint8"),
+        ({"test_labels": torch.tensor([0])}, r"test labels of small must be int64 \[2\]"),
+        ({"classes": 2}, r"labels of small must lie in 0\.\.1"),
+        ({"test_images": torch.zeros(2, 2, 4, 4, dtype=torch.uint8)}, "differ in shape"),
+    ],
+)
+def test_inconsistent_data_is_refused(change, message):
+    with pytest.raises(DataError, match=message):
+        small(**change)
+
+
+def test_digest_sees_every_part():
+    changes = [
+        {},
+        {"classes": 4},
+        {"train_labels": torch.tensor([0, 1, 2, 2])},
+        {"test_labels": torch.tensor([2, 1])},
+        {"train_images": small().train_images.flip(0)},
+        {"test_images": small().test_images.flip(0)},
+    ]
+    assert len({small(**change).digest for change in changes}) == len(changes)
+
+
+def test_bad_requests_are_one_readable_line(tmp_path, digits):
+    (tmp_path / "file").write_text("")
+    for arguments, message in [
+        (("mnits", tmp_path), "unknown data set 'mnits': give one of cifar10, cifar100, digits,"),
+        (("mnist",), "mnist needs data_dir"),
+        (("mnist", tmp_path / "file"), "file is a file: give a folder"),
+        (("mnist", tmp_path / "gone", 0, False), "gone does not exist: give the folder that holds mnist"),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            data.load(*arguments)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="unknown split 'valid'"):
+        digits.tensors("valid")
+    with pytest.raises(ValueError, match="limit"):
+        digits.tensors("test", limit=0)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def idx(path, array):
+    header = struct.pack(f">BBBB{array.ndim}i", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.astype(numpy.uint8).tobytes())
+
+
+def write_mnist(folder, kind="MNIST"):
+    raw = folder / kind / "raw"
+    raw.mkdir(parents=True)
+    for split, n in (("train", 20), ("t10k", 10)):
+        idx(raw / f"{split}-images-idx3-ubyte", numpy.arange(n * 28 * 28).reshape(n, 28, 28) % 251)
+        idx(raw / f"{split}-labels-idx1-ubyte", numpy.arange(n) % 10)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_copy_on_disk_is_used(tmp_path, name, kind):
+    write_mnist(tmp_path, kind)
+    before = contents(tmp_path)
+    dataset = data.load(name, tmp_path, download=False)
+    assert dataset.train_images.shape == (20, 1, 28, 28) and dataset.test_images.shape == (10, 1, 28, 28)
+    assert dataset.train_images.flatten().tolist() == [value % 251 for value in range(20 * 28 * 28)]
+    assert dataset.test_labels.tolist() == list(range(10))
+    assert contents(tmp_path) == before
+
+
+def test_cifar10_on_disk_is_read(tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    pixels = numpy.arange(10 * 3072).reshape(10, 3072).astype(numpy.uint8)
+    for name in ("data_batch_1", "test_batch"):
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": list(range(10))}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(label) for label in range(10)]}))
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", None]])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", None]])
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": None})
+    dataset = data.load("cifar10", tmp_path, download=False)
+    assert torch.equal(dataset.train_images, torch.from_numpy(pixels).reshape(10, 3, 32, 32))
+    assert dataset.train_images.is_contiguous()
+    assert dataset.test_labels.tolist() == list(range(10))
+
+
+def test_svhn_on_disk_is_read(tmp_path, monkeypatch):
+    from scipy.io import savemat
+    from torchvision.datasets import SVHN
+
+    pixels = numpy.arange(32 * 32 * 3 * 10).reshape(32, 32, 3, 10).astype(numpy.uint8)
+    for split in ("train", "test"):
+        savemat(tmp_path / f"{split}_32x32.mat", {"X": pixels, "y": numpy.arange(1, 11)[:, None]})
+    monkeypatch.setattr(SVHN, "split_list", {s: ["", f"{s}_32x32.mat", None] for s in ("train", "test")})
+    dataset = data.load("svhn", tmp_path, download=False)
+    assert torch.equal(dataset.train_images, torch.from_numpy(pixels).permute(3, 2, 0, 1))
+    assert dataset.train_labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+
+
+def test_eurosat_on_disk_is_split_by_seed(tmp_path):
+    from PIL import Image
+
+    for label in range(2):
+        folder = tmp_path / "eurosat" / "2750" / f"class{label}"
+        folder.mkdir(parents=True)
+        for image in range(10):
+            Image.new("RGB", (64, 64), (100 * label + image, 7, 9)).save(folder / f"{image}.png")
+    dataset = data.load("eurosat", tmp_path, seed=3, download=False)
+    assert dataset.train_images.shape == (16, 3, 64, 64)
+    assert torch.bincount(dataset.test_labels).tolist() == [2, 2]
+    red = torch.cat([dataset.train_images, dataset.test_images])[:, 0, 5, 5]
+    labels = torch.cat([dataset.train_labels, dataset.test_labels])
+    assert sorted(red.tolist()) == [*range(10), *range(100, 110)]
+    assert torch.equal(labels, (red >= 100).long())
+    assert data.load("eurosat", tmp_path, seed=3, download=False).digest == dataset.digest
+    assert data.load("eurosat", tmp_path, seed=4, download=False).digest != dataset.digest
+
+
+def test_damaged_copy_is_named_and_kept(tmp_path):
+    write_mnist(tmp_path)
+    images = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:1000])
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match=r"mnist in .* cannot be read .*: remove .*MNIST/raw and run again") as caught:
+        data.load("mnist", tmp_path)
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+def test_missing_copy_without_download_is_named(tmp_path):
+    with pytest.raises(DataError, match="mnist does not lie in .*MNIST/raw was expected"):
+        data.load("mnist", tmp_path, download=False)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_failed_download_leaves_nothing(tmp_path, monkeypatch, exists):
+    from torchvision.datasets import MNIST
+
+    def half(self):
+        os.makedirs(self.raw_folder)
+        with open(os.path.join(self.raw_folder, "train-images-idx3-ubyte"), "wb") as file:
+            file.write(b"half")
+        raise urllib.error.URLError("no\nnetwork")
+
+    monkeypatch.setattr(MNIST, "download", half)
+    folder = tmp_path / "data"
+    if exists:
+        folder.mkdir()
+        (folder / "other").write_text("kept")
+    with pytest.raises(DataError, match=r"mnist could not be downloaded \(.*no network.*\): run again with a network"):
+        data.load("mnist", folder)
+    assert contents(tmp_path) == ({(folder / "other").relative_to(tmp_path): b"kept"} if exists else {})
+    assert sorted(os.listdir(tmp_path)) == (["data"] if exists else [])
+
+
+def test_download_lands_in_the_folder(tmp_path, monkeypatch):
+    from torchvision.datasets import MNIST
+
+    write_mnist(tmp_path / "source")
+    downloads = []
+
+    def fetch(self):
+        if not self._check_exists():
+            downloads.append(self.root)
+            write_mnist(self.root)
+
+    monkeypatch.setattr(MNIST, "download", fetch)
+    folder = tmp_path / "data"
+    one = data.load("mnist", folder)
+    assert contents(folder) == contents(tmp_path / "source")
+    assert os.listdir(folder) == ["MNIST"]
+    assert data.load("mnist", folder).digest == one.digest
+    assert len(downloads) == 1

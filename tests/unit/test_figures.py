@@ -1,0 +1,368 @@
+"""Figures: every measurement drawn, intervals that respect dependence, equal tables to equal bytes."""
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from onebasin import figures, tables
+from onebasin.figures import style
+from onebasin.figures.interval import bootstrap
+
+MODELS = {"mlp": [16, 32, 64, 128], "cnn": [4, 8]}
+CLAIMS = [
+    ("none", "none"),
+    ("weights", "weak"),
+    ("weights", "strong"),
+    ("activations", "weak"),
+    ("activations", "strong"),
+]
+ALPHAS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def paths(claim, seeds=range(4)):
+    if claim == "strong":
+        for reference in seeds:
+            for a, b in itertools.combinations([seed for seed in seeds if seed != reference], 2):
+                yield reference, a, b
+    else:
+        for a, b in itertools.combinations(seeds, 2):
+            yield None, a, b
+
+
+def height(claim, width, a, b):
+    return {"none": 0.7, "weak": 0.3, "strong": 0.5}[claim] * width**-0.3 * (1 + 0.05 * a + 0.02 * b)
+
+
+def curves(models=MODELS, claims=CLAIMS):
+    for (model, widths), (method, claim) in itertools.product(models.items(), claims):
+        for width, split in itertools.product(widths, ["train", "test"]):
+            for reference, a, b in paths(claim):
+                path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
+                for alpha in ALPHAS:
+                    error = 0.01 + height(claim, width, a, b) * 4 * alpha * (1 - alpha)
+                    yield {**path, "a": a, "b": b, "split": split, "alpha": alpha, "loss": 3 * error, "error": error}
+
+
+def pairs_frame(**kwargs):
+    rows = [row for row in curves(**kwargs) if row["claim"] != "strong"]
+    return pd.DataFrame(rows).astype({"reference": "Int64"})
+
+
+def width_frame(**kwargs):
+    return pd.DataFrame(list(tables.barriers(curves(**kwargs)))).astype({"reference": "Int64"})
+
+
+def methods_frame():
+    weak = [row for row in tables.barriers(curves()) if row["claim"] == "weak"]
+    keys = list(dict.fromkeys((row["model"], row["width"], row["method"], row["a"], row["b"]) for row in weak))
+    numbers = {"objective": 10.0, "similarity": 0.5, "sweeps": 3}
+    matching = [
+        {"model": m, "width": w, "method": k, "a": a, "b": b, **numbers, "seconds": 1e-3 * w} for m, w, k, a, b in keys
+    ]
+    return pd.DataFrame(list(tables.methods(matching, weak)))
+
+
+def simplex_frame(resolution=6, models=(("mlp", 16), ("cnn", 4))):
+    rows = []
+    for (model, width), (method, claim), split in itertools.product(models, CLAIMS, ["train", "test"]):
+        for triangle, (i, j) in itertools.product(
+            [(0, 1, 2), (0, 1, 3)], itertools.product(range(resolution + 1), repeat=2)
+        ):
+            if i + j > resolution or (claim == "strong" and triangle[2] == 3):
+                continue
+            a, b, c = (resolution - i - j) / resolution, i / resolution, j / resolution
+            loss = 0.01 + height(claim, width, 0, triangle[2]) * (a * b + b * c + a * c)
+            reference = 3 if claim == "strong" else None
+            path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
+            corners = dict(zip("abc", triangle, strict=True))
+            weights = {"weight_a": a, "weight_b": b, "weight_c": c}
+            rows.append({**path, **corners, "split": split, **weights, "loss": loss, "error": loss / 3})
+    return pd.DataFrame(rows).astype({"reference": "Int64"})
+
+
+FRAMES = {"pairs": pairs_frame, "width": width_frame, "simplex": simplex_frame, "methods": methods_frame}
+
+
+def visible(figure):
+    return [axis for axis in figure.axes if axis.get_visible()]
+
+
+def measurements(axis):
+    """Heights of the measurements that a panel draws as marks."""
+    drawn = [mark.get_offsets()[:, 1] for mark in axis.collections if mark.get_gid() == "measurement"]
+    return np.sort(np.concatenate(drawn))
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_there_is_a_figure_for_every_experiment():
+    assert figures.FIGURES.keys() == FRAMES.keys()
+    assert figures.FIGURES.keys() <= tables.COLUMNS.keys()
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_table_read_from_its_file_makes_equal_bytes(tmp_path, name):
+    frame = FRAMES[name]()
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    tables.write(tmp_path / "table.csv", name, rows)
+    for trial in ("1", "2"):
+        figure = figures.FIGURES[name](tables.read(tmp_path / "table.csv", name))
+        figures.save(figure, tmp_path / f"{trial}.png", tmp_path / f"{trial}.pdf")
+    for suffix in ("png", "pdf"):
+        assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
+    assert (tmp_path / "1.png").read_bytes().startswith(b"\x89PNG")
+    pdf = (tmp_path / "1.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF") and not re.search(rb"CreationDate|ModDate|atplotlib", pdf)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["1.pdf", "1.png", "2.pdf", "2.png", "table.csv"]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_figures_fit_a_page_and_leave_the_table_alone(name):
+    frame = FRAMES[name]()
+    before = frame.copy()
+    figure = figures.FIGURES[name](frame)
+    pd.testing.assert_frame_equal(frame, before)
+    assert figure.get_figwidth() == style.WIDTH and figure.get_figheight() < 9.5
+
+
+@pytest.mark.parametrize("models", [2, 1])
+@pytest.mark.parametrize("name", FRAMES)
+def test_no_text_is_cut_and_no_panels_overlap(name, models):
+    frame = FRAMES[name]()
+    figure = figures.FIGURES[name](frame[frame["model"].isin(["mlp", "cnn"][:models])])
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    boxes = [axis.get_tightbbox(renderer) for axis in visible(figure)]
+    for box in [*boxes, *(item.get_window_extent(renderer) for item in figure.legends)]:
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+    for one, other in itertools.combinations([axis.bbox for axis in visible(figure)], 2):
+        assert not one.overlaps(other)
+    for item, box in itertools.product(figure.legends, boxes):
+        assert not item.get_window_extent(renderer).overlaps(box)
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_an_empty_table_is_refused(name):
+    with pytest.raises(ValueError, match="no rows"):
+        figures.FIGURES[name](FRAMES[name]().iloc[:0])
+
+
+def test_pairs_draws_every_curve_of_three_widths_and_their_means():
+    frame = pairs_frame()
+    figure = figures.pairs(frame)
+    panels = {
+        (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
+    }
+    assert len(panels) == 2 * 6 + 2 * 4
+    axis = panels[1, 3]
+    cell = frame[(frame["model"] == "mlp") & (frame["width"] == 64) & (frame["split"] == "test")]
+    for method in ("none", "weights", "activations"):
+        curves = cell[cell["method"] == method].pivot(index="alpha", columns=["a", "b"], values="loss")
+        drawn = [line.get_ydata() for line in axis.lines if line.get_color() == colour(frame, method)]
+        assert len(drawn) == 6 + 1
+        np.testing.assert_allclose(np.transpose(drawn[:6]), curves.to_numpy())
+        np.testing.assert_allclose(drawn[6], curves.mean(axis=1))
+    titles = [panels[0, column].get_title() for column in range(6)]
+    assert titles == [f"width {width}, {split}" for width in (16, 64, 128) for split in ("train", "test")]
+    assert panels[0, 0].get_ylabel() == "mlp\nerror" and panels[3, 0].get_ylabel() == "cnn\nloss (nats)"
+    assert panels[3, 0].get_xlabel() == "α"
+    assert legend(figure)[:3] == ["no permutation", "weight matching", "activation matching"]
+
+
+def colour(frame, method):
+    return style.method_marks(frame["method"])[method].colour
+
+
+def test_width_draws_every_measurement():
+    frame = width_frame()
+    figure = figures.width(frame)
+    assert len(figure.axes) == 8
+    order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
+    for index, axis in enumerate(figure.axes):
+        (metric, model), split = order[index // 2], ("train", "test")[index % 2]
+        cell = frame[(frame["metric"] == metric) & (frame["model"] == model) & (frame["split"] == split)]
+        np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
+        assert axis.get_xscale() == axis.get_yscale() == "log"
+        low, high = axis.get_ylim()
+        assert low < cell["barrier"].min() and cell["barrier"].max() < high
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["train", "test"]
+    assert (
+        figure.axes[0].get_ylabel() == "mlp\nerror barrier"
+        and figure.axes[6].get_ylabel() == "cnn\nloss barrier (nats)"
+    )
+    assert figure.axes[6].get_xlabel() == figure.axes[7].get_xlabel() == "width"
+    assert legend(figure)[:5] == [
+        "no permutation",
+        "weak, weight matching",
+        "strong, weight matching",
+        "weak, activation matching",
+        "strong, activation matching",
+    ]
+
+
+def test_width_draws_the_mean_and_the_threshold():
+    frame = width_frame()
+    axis = figures.width(frame).axes[0]
+    cell = frame[(frame["metric"] == "error") & (frame["model"] == "mlp") & (frame["split"] == "train")]
+    means = cell[cell["claim"] == "strong"].groupby(["method", "width"], sort=False)["barrier"].mean()
+    drawn = [line.get_ydata() for line in axis.lines if line.get_markerfacecolor() == "white"]
+    np.testing.assert_allclose(np.concatenate(drawn), means.to_numpy())
+    threshold = [line for line in axis.lines if list(line.get_ydata()) == [0.02, 0.02]]
+    assert len(threshold) == 1
+    assert not any(list(line.get_ydata()) == [0.02, 0.02] for line in figures.width(frame).axes[4].lines)
+
+
+def test_measurements_of_a_width_stay_beside_it_and_apart():
+    frame = width_frame()
+    axis = figures.width(frame).axes[0]
+    places = np.concatenate([m.get_offsets()[:, 0] for m in axis.collections if m.get_gid() == "measurement"])
+    assert len(np.unique(places.round(6))) == len(places)
+    nearest = np.array(MODELS["mlp"])[np.abs(np.log2(places[:, None] / MODELS["mlp"])).argmin(axis=1)]
+    expected = frame[(frame["metric"] == "error") & (frame["model"] == "mlp") & (frame["split"] == "train")]
+    assert sorted(nearest) == sorted(expected["width"])
+
+
+def test_barriers_too_low_for_the_axis_are_drawn_at_its_foot_and_said():
+    frame = width_frame(models={"mlp": [16, 32]})
+    assert not any("too low" in text for text in legend(figures.width(frame)))
+    frame.loc[(frame["a"] == 0) & (frame["b"] == 1) & (frame["claim"] == "weak"), "barrier"] = 0.0
+    figure = figures.width(frame)
+    assert "one path too low for the axis (≤)" in legend(figure)
+    figure.draw_without_rendering()
+    # The least error barrier in view is the threshold, 0.02; the least loss barrier is above 0.1.
+    for axis, floor in zip(figure.axes, [0.01, 0.01, 0.1, 0.1], strict=True):
+        assert len(measurements(axis)) == 2 * (6 + 2 * 6 + 2 * 12)
+        np.testing.assert_allclose(measurements(axis)[: 2 * 2], floor)
+        assert measurements(axis)[2 * 2] > floor > axis.get_ylim()[0]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert "≤ 0.01" in labels
+
+
+def test_nothing_is_drawn_lower_than_the_least_floor():
+    frame = width_frame(models={"mlp": [16]})
+    frame.loc[frame.index[frame["metric"] == "error"][:2], "barrier"] = [1e-3, 1e-12]
+    axis = figures.width(frame).axes[0]
+    np.testing.assert_allclose(measurements(axis)[:2], style.FLOOR)
+
+
+def test_barriers_that_are_not_finite_are_counted():
+    frame = width_frame(models={"mlp": [16, 32]}, claims=CLAIMS[:2])
+    frame.loc[frame.index[frame["claim"] == "weak"][:2], "barrier"] = [np.nan, np.inf]
+    figure = figures.width(frame)
+    notes = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert notes == ["1 × weak, weight matching: not finite"] * 2
+    assert sum(np.isfinite(measurements(axis)).sum() for axis in figure.axes) == len(frame) - 2
+
+
+def test_one_model_one_width_one_pair_is_enough():
+    frame = width_frame(models={"mlp": [16]})
+    frame = frame[(frame["a"] == 0) & (frame["b"] == 1) & (frame["claim"] != "strong")]
+    figure = figures.width(frame)
+    assert [len(measurements(axis)) for axis in figure.axes] == [3] * 4
+
+
+def test_simplex_draws_a_triangle_per_model_method_and_claim_on_one_scale():
+    frame = simplex_frame()
+    figure = figures.simplex(frame)
+    *panels, bar = figure.axes
+    assert len(panels) == 2 * 5
+    scales = {(contours.norm.vmin, contours.norm.vmax) for axis in panels for contours in axis.collections[:1]}
+    assert len(scales) == 1
+    low, high = scales.pop()
+    train = frame.loc[frame["split"] == "train", "loss"]
+    assert low == pytest.approx(train.min()) and high == pytest.approx(train.max(), rel=0.01)
+    assert bar.get_ylabel() == "train loss (nats)"
+    assert all(axis.get_aspect() == 1 and not axis.axison for axis in panels)
+
+
+def test_simplex_names_the_networks_and_the_barrier():
+    frame = simplex_frame(models=[("mlp", 16)])
+    figure = figures.simplex(frame)
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes[:3]]
+    assert {r"$\theta_{0}$", r"$\theta_{1}$", r"$\theta_{2}$"} <= set(texts[0]) and "mlp, width 16" in texts[0]
+    assert texts[1][:3] == [r"$\theta_{0}$", r"$\pi\theta_{1}$", r"$\pi\theta_{2}$"]
+    assert texts[2][:3] == [r"$\pi\theta_{0}$", r"$\pi\theta_{1}$", r"$\pi\theta_{2}$"]
+    # The loss is 0.01 at the corners and h (ab + bc + ca) above; its top is at the centre, h / 3.
+    assert texts[1][3] == f"barrier {height('weak', 16, 0, 2) / 3:.2g}"
+
+
+def test_simplex_places_the_corners():
+    frame = simplex_frame(models=[("mlp", 16)])
+    axis = figures.simplex(frame).axes[1]
+    places = {text.get_text(): text.get_position() for text in axis.texts}
+    assert places[r"$\theta_{0}$"][0] < places[r"$\pi\theta_{2}$"][0] < places[r"$\pi\theta_{1}$"][0]
+    assert places[r"$\pi\theta_{2}$"][1] > 0.8
+
+
+def test_methods_draws_every_measurement():
+    frame = methods_frame()
+    figure = figures.methods(frame)
+    assert len(figure.axes) == 8
+    for index, model in enumerate(MODELS):
+        part = frame[(frame["model"] == model) & (frame["metric"] == "error")]
+        train, test = part[part["split"] == "train"], part[part["split"] == "test"]
+        shown = [train["similarity"], train["seconds"], train["barrier"], test["barrier"]]
+        for axis, values in zip(figure.axes[4 * index :], shown, strict=False):
+            np.testing.assert_allclose(measurements(axis), np.sort(values))
+    titles = [axis.get_title() for axis in figure.axes[:4]]
+    assert titles == ["similarity (cosine)", "seconds per pair", "error barrier, train", "error barrier, test"]
+
+
+def test_methods_differ_in_colour_shape_and_line():
+    names = ["none", "weights", "activations", "a", "b", "c", "d"]
+    marks = style.method_marks(names)
+    assert list(marks) == names
+    for attribute in ("colour", "marker", "line"):
+        values = [str(getattr(mark, attribute)) for name, mark in marks.items() if name != "none"]
+        assert len(set(values)) == len(values)
+    assert len({to_hex(mark.colour) for mark in marks.values()}) == len(names)
+
+
+def test_interval_of_three_networks_by_enumeration():
+    # Of 27 resamples 3 keep no pair, 6 keep all three, 6 keep only one, for each pair: a mean is each pair's value
+    # with probability 1/4, so that the outer 2.5 % are the least and the greatest pair.
+    low, high = bootstrap(np.array([0.1, 0.5, 0.9]), np.array([[0, 1], [0, 2], [1, 2]]))
+    assert (low, high) == pytest.approx((0.1, 0.9))
+
+
+def test_interval_of_equal_values_is_that_value():
+    networks = np.array(list(itertools.combinations(range(5), 2)))
+    assert bootstrap(np.full(10, 0.3), networks) == pytest.approx((0.3, 0.3))
+
+
+def test_interval_respects_that_pairs_share_networks():
+    # The pair's value is the sum of its networks' values: the mean over pairs is twice the mean over networks, with the
+    # standard error 2 s / sqrt(n), several times what independent pairs would give.
+    count = 40
+    value = np.random.default_rng(1).normal(size=count)
+    networks = np.array(list(itertools.combinations(range(count), 2)))
+    low, high = bootstrap(value[networks].sum(axis=1), networks, resamples=4000)
+    expected = 2 * 1.96 * 2 * value.std() / np.sqrt(count)
+    assert high - low == pytest.approx(expected, rel=0.1)
+    independent = 2 * 1.96 * value[networks].sum(axis=1).std() / np.sqrt(len(networks))
+    assert high - low > 4 * independent
+
+
+def test_interval_of_triples_needs_three_networks_in_the_resample():
+    triples = np.array([[a, b, r] for r, a, b in paths("strong")])
+    values = np.arange(len(triples), dtype=float)
+    low, high = bootstrap(values, triples)
+    # With three distinct networks, three triples are left; the least mean of such three bounds the interval.
+    least = min(values[[set(t) <= set(kept) for t in triples]].mean() for kept in itertools.combinations(range(4), 3))
+    assert low == pytest.approx(least)
+    assert high <= values.max()
+
+
+def test_interval_does_not_depend_on_the_names_of_networks_and_is_seeded():
+    values, networks = np.array([0.1, 0.5, 0.9, 0.2, 0.3, 0.8]), np.array(list(itertools.combinations(range(4), 2)))
+    assert bootstrap(values, networks) == bootstrap(values, 10 * networks + 7) == bootstrap(values, networks)
+
+
+def test_a_single_path_has_no_interval():
+    assert np.isnan(bootstrap(np.array([0.4]), np.array([[0, 1]]))).all()
