@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := study
+.PHONY: study test lint lock
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STUDY := results/digits
+REPORT := $(STUDY)/report.html
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# The default study: tables, figures and the report.
+study: $(INSTALLED)
+	@snakemake
+	@if [ ! -f $(REPORT) ] || [ -n "$$(find $(STUDY)/tables $(STUDY)/figures -newer $(REPORT) -print -quit)" ]; then \
+	  snakemake --report $(REPORT); \
+	fi
+	@echo "Tables: $(STUDY)/tables  Figures: $(STUDY)/figures  Report: $(REPORT)"
+
+# Every check and every test.
+test: lint
+	OMP_NUM_THREADS=1 python -m pytest -n 2
+
+lint: $(INSTALLED)
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+	mypy
+
+# Python and the pinned packages, once.
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml
+	@for python in $(PYTHON) python3.12 python3.11 python3 python3.13 python3.14; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or newer is needed and none was found; name one with: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$python (once, a few minutes)"; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Pin what is installed now, after a change of requirements.txt.
+lock:
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

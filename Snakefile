@@ -1,0 +1,27 @@
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/align.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/pairs.smk"
+include: "workflow/rules/width.smk"
+include: "workflow/rules/simplex.smk"
+include: "workflow/rules/methods.smk"
+
+
+rule all:
+    """Every experiment of the study."""
+    default_target: True
+    input:
+        experiment_files(config["experiments"]),

@@ -1,0 +1,120 @@
+"""Workplaces, copies of the workflow in temporary folders, and one tiny real study that many tests look at."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# Everything once: two models, two widths of one of them, both methods, all experiments.
+TINY = {
+    "study": "tiny",
+    "models": [
+        {"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]},
+        {"name": "cnn", "family": "cnn", "widths": [2], "channels": [1, 1]},
+    ],
+    "training": {"epochs": 3, "checkpoints": [0]},
+    "matching": [
+        {"name": "weights", "algorithm": "weights"},
+        {"name": "activations", "algorithm": "activations", "n_images": 100},
+    ],
+    "barrier": {"points": 5, "train_images": 100},
+    "simplex": {"widths": [4], "resolution": 3},
+}
+
+
+class Workplace:
+    """A copy of the workflow, in which Snakemake runs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @classmethod
+    def make(cls, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, folder)
+        for name in ("workflow", "profiles", "envs", "studies"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "slurm").symlink_to("profiles/slurm")
+        (folder / "results").mkdir()
+        return cls(folder)
+
+    def copy(self, folder):
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workplace(folder)
+
+    @property
+    def results(self):
+        return self.folder / "results" / "tiny"
+
+    def configure(self, config):
+        # Workers share the finished study, and each has configs of its own.
+        path = self.folder / f"study-{os.getpid()}.yaml"
+        path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+        return ["--configfile", path.name]
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "snakemake", *map(str, arguments)]
+
+    def snakemake(self, *arguments, fails=False):
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    def plan(self, *arguments):
+        """The number of jobs of each rule that would run."""
+        output = self.snakemake("--dry-run", *arguments)
+        if "Nothing to be done" in output:
+            return {}
+        _, _, stats = output.partition("Job stats:")
+        return {
+            rule: int(count) for rule, count in re.findall(r"^(?!total)(\w+) +(\d+)$", stats.partition("\n\n")[0], re.M)
+        }
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    return Workplace.make(tmp_path / "workplace")
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """A workplace in which nothing is made."""
+    return Workplace.make(tmp_path_factory.mktemp("plain") / "workplace")
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """The finished tiny study, made once for all workers; tests leave it as it is, or work in a copy."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "study"
+    with open(folder.with_suffix(".lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            workplace = Workplace.make(tmp_path_factory.mktemp("study") / "workplace")
+            workplace.snakemake(*workplace.configure(TINY))
+            workplace.folder.rename(folder)
+    return Workplace(folder)
+
+
+@pytest.fixture
+def tiny():
+    """The config of the tiny study, to be changed."""
+    return yaml.safe_load(yaml.safe_dump(TINY))

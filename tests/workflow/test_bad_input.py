@@ -1,0 +1,146 @@
+"""Bad input ends in one readable line that names the key and what is allowed, before any job; nothing is touched."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MLP = {"name": "mlp", "family": "mlp", "widths": [4]}
+WEIGHTS = {"name": "weights", "algorithm": "weights"}
+WIDTHS = "a whole number of at least 1"
+
+# What Snakemake itself is given.
+CASES = {
+    "typo in a section": ({"trainig": {}}, "trainig", "did you mean 'training'?"),
+    "typo in a key": ({"training": {"learning_rat": 0.1}}, "training.learning_rat", "Allowed: epochs, "),
+    "text for a number": ({"training": {"lr": "fast"}}, "training.lr", "a number above 0"),
+    "path for a name": ({"study": "../elsewhere"}, "study", "letters, digits"),
+    "list for a section": ({"training": [1]}, "training", "a section"),
+    "nothing for a section": ("training:", "training", "a section"),
+    "empty seeds": ({"seeds": []}, "seeds", "a list of at least 2 items"),
+    "seed given twice": ({"seeds": [0, 1, 2, 3, 1]}, "seeds", "1 is given twice"),
+    "model name given twice": ({"models": [MLP, {**MLP, "widths": [8]}]}, "models[1].name", "'mlp' is given twice"),
+    "method name given twice": ({"matching": [WEIGHTS, WEIGHTS]}, "matching[1].name", "'weights' is given twice"),
+    "method named none": ({"matching": [{**WEIGHTS, "name": "none"}]}, "matching[0].name", "any other name"),
+    "negative width": ({"models": [{**MLP, "widths": [-4]}]}, "models[0].widths[0]", WIDTHS),
+    "widths as text": ({"models": [{**MLP, "widths": ["4"]}]}, "models[0].widths[0]", WIDTHS),
+    "unknown family": ({"models": [{**MLP, "family": "mpl"}]}, "models[0].family", "did you mean 'mlp'?"),
+    "unknown norm": ({"models": [{**MLP, "norm": "group"}]}, "models[0].norm", "none, layer, batch"),
+    "unknown data set": ({"data": {"name": "minst"}}, "data.name", "did you mean 'mnist'?"),
+    "unknown method": ({"matching": [{"name": "w", "algorithm": "weight"}]}, "matching[0].algorithm", "'weights'?"),
+    "momentum of adam": ({"training": {"momentum": 0.9}}, "training.momentum", "Allowed: 0"),
+    "momentum of one model": (
+        {"models": [{**MLP, "training": {"momentum": 0.9}}]},
+        "models[0].training.momentum",
+        "Allowed: 0",
+    ),
+    "checkpoint after the end": ({"training": {"checkpoints": [31]}}, "training.checkpoints", "up to training.epochs"),
+    "milestones in disorder": ({"training": {"milestones": [9, 5]}}, "training.milestones", "increasing epochs"),
+    "a single alpha": ({"barrier": {"points": 1}}, "barrier.points", "at least 3"),
+    "too few networks for a triangle": ({"seeds": [0, 1, 2]}, "seeds", "at least 4, for a triangle"),
+    "too few networks for strong paths": (
+        {"seeds": [0, 1], "experiments": ["width"]},
+        "seeds",
+        "at least 3, for a pair aligned to a third",
+    ),
+    "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
+    "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
+    "missing folder of images": (
+        {"data": {"name": "image_folder", "data_dir": "new"}},
+        "data.data_dir",
+        "a folder for each class",
+    ),
+    "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
+}
+
+# More ways to be wrong, told apart by the same function.
+DETAILS = {
+    "typo in a model": ({"models": [{**MLP, "hiden": [1]}]}, "models[0].hiden", "did you mean 'hidden'?"),
+    "typo in a needed key": (
+        {"models": [{"name": "mlp", "famly": "mlp", "widths": [4]}]},
+        "models[0].famly",
+        "did you mean 'family'?",
+    ),
+    "missing key": ({"models": [{"name": "mlp", "family": "mlp"}]}, "models[0]", "'widths' is missing"),
+    "option of another family": ({"models": [{**MLP, "channels": [1]}]}, "models[0].channels", "unknown key"),
+    "option of another method": ({"matching": [{**WEIGHTS, "n_images": 9}]}, "matching[0].n_images", "unknown key"),
+    "number without a point": ("training: {lr: 1e-3}", "training.lr", "write 0.001 without quotes"),
+    "fraction for a whole number": ({"training": {"epochs": 2.5}}, "training.epochs", WIDTHS),
+    "whole number with a point": ({"training": {"epochs": 2.0}}, "training.epochs", WIDTHS),
+    "true for a number": ({"training": {"epochs": True}}, "training.epochs", WIDTHS),
+    "infinite number": ("training: {lr: .inf}", "training.lr", "a number above 0"),
+    "not a number": ("training: {lr: .nan}", "training.lr", "a number above 0"),
+    "number for text": ({"study": 3}, "study", "text"),
+    "section for a list": ({"models": MLP}, "models", "a list"),
+    "empty models": ({"models": []}, "models", "a list of at least 1 items"),
+    "empty widths": ({"models": [{**MLP, "widths": []}]}, "models[0].widths", WIDTHS),
+    "empty matching": ({"matching": []}, "matching", "a list of at least 1 items"),
+    "empty experiments": ({"experiments": []}, "experiments", "pairs, width, simplex, methods"),
+    "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
+    "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),
+    "unknown kernel": ({"matching": [{**WEIGHTS, "kernel": "loglinear"}]}, "matching[0].kernel", "linear, cosine"),
+    "unknown optimiser": ({"training": {"optimizer": "adamw"}}, "training.optimizer", "did you mean 'adam'?"),
+    "unknown schedule": ({"training": {"schedule": "linear"}}, "training.schedule", "constant, step, cosine"),
+    "unknown experiment": ({"experiments": ["pair"]}, "experiments[0]", "did you mean 'pairs'?"),
+    "epochs of one model": ({"models": [{**MLP, "training": {"epochs": 3}}]}, "models[0].training.epochs", "unknown"),
+    "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
+}
+
+
+def only_line(output):
+    """What is said besides Snakemake's own notes on profile and config files."""
+    lines = [line for line in output.splitlines() if line and not line.startswith(("Using workflow", "Config file"))]
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+@pytest.fixture(scope="session")
+def check_schema():
+    rules = {}
+    exec((ROOT / "workflow/rules/validation.smk").read_text(), rules)
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    return lambda config: rules["check_schema"](config, schema)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused(plain, case):
+    config, key, allowed = CASES[case]
+    line = only_line(plain.snakemake(*plain.configure(config), fails=True))
+    assert line.startswith(f"config error: {key}: ")
+    assert allowed in line
+    assert list((plain.folder / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize("case", DETAILS)
+def test_the_line_says_what_is_wrong(check_schema, case):
+    config, key, allowed = DETAILS[case]
+    with pytest.raises(SystemExit) as ended:
+        check_schema(yaml.safe_load(config) if isinstance(config, str) else config)
+    line = str(ended.value)
+    assert line.startswith(f"config error: {key}: ")
+    assert allowed in line and "\n" not in line
+
+
+def test_the_default_study_is_allowed(check_schema):
+    check_schema(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+def test_a_file_in_place_of_the_results_is_refused(workplace):
+    (workplace.folder / "results/digits").write_text("mine")
+    line = only_line(workplace.snakemake(fails=True))
+    assert line.startswith("config error: study: ") and "results/digits" in line
+    assert (workplace.folder / "results/digits").read_text() == "mine"
+
+
+def test_a_file_in_place_of_the_networks_is_refused(workplace):
+    (workplace.folder / "results/digits").mkdir()
+    (workplace.folder / "results/digits/networks").write_text("mine")
+    line = only_line(workplace.snakemake(fails=True))
+    assert line.startswith("config error: study: ") and "results/digits/networks" in line
+    assert [path.name for path in (workplace.folder / "results/digits").iterdir()] == ["networks"]
+
+
+def test_a_new_data_folder_is_allowed(plain):
+    configfile = plain.configure({"data": {"name": "mnist", "data_dir": "new"}})
+    assert plain.plan(*configfile)["data"] == 1

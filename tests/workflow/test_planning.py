@@ -1,0 +1,98 @@
+"""What Snakemake plans from a fresh clone, and what it takes to plan it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
+HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors", "onebasin"}
+
+
+def imported(cwd, *arguments):
+    """The top-level modules that Snakemake imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+
+
+def test_the_default_study_is_small(plain):
+    plan = plain.plan()
+    assert plan.keys() >= {"data", "train", "align", "measure", "simplex_measure", "width_figure", "all"}
+    assert sum(plan.values()) <= 100
+
+
+def test_planning_imports_nothing_heavy(plain, tmp_path):
+    # Plugins of Snakemake import pandas, whatever the workflow does.
+    (tmp_path / "Snakefile").write_text('rule all:\n    output: "x"\n    shell: "touch {output}"\n')
+    brought = imported(plain.folder, "--dry-run") - imported(tmp_path, "--dry-run")
+    assert not brought & HEAVY
+
+
+def test_rules_import_nothing_heavy():
+    for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")):
+        modules = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.M)
+        assert not set(modules) & HEAVY, path
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("tables", {"torch", "pandas", "numpy", "matplotlib"}),
+        ("figures", {"torch", "scipy", "sklearn"}),
+        ("barrier, onebasin.claims", {"pandas", "matplotlib", "sklearn", "torchvision"}),
+        ("match, onebasin.symmetry", {"pandas", "matplotlib", "sklearn", "torchvision"}),
+        ("train, onebasin.models, onebasin.data", {"pandas", "matplotlib", "scipy", "sklearn", "torchvision"}),
+    ],
+)
+def test_jobs_import_only_what_they_need(module, unwanted):
+    code = f"import sys, onebasin.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & unwanted
+
+
+def test_the_slurm_profile_plans(plain):
+    assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
+
+
+@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods"])
+def test_an_experiment_is_a_target(plain, name):
+    plan = plain.plan(name)
+    assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
+    others = {"pairs", "width", "simplex", "methods"} - {name}
+    assert not {f"{other}_figure" for other in others} & plan.keys()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_plans_and_trains_with_nothing_of_the_default_study(plain, name):
+    study = yaml.safe_load((ROOT / "studies" / name).read_text())
+    default = yaml.safe_load((ROOT / "config.yaml").read_text())
+    # Dictionaries are merged, so a key left out would be that of the default study.
+    assert study["training"].keys() == default["training"].keys()
+    assert study["data"].keys() >= {"name"}
+    assert study["study"] != default["study"]
+    networks = len(study["seeds"]) * sum(len(model["widths"]) for model in study["models"])
+    assert study["seeds_together"] is False
+    assert plain.plan("--configfile", f"studies/{name}")["train"] == networks
+
+
+def test_gpus_are_asked_for_by_the_config_alone(plain):
+    assert "gpu=1" not in plain.snakemake("--dry-run")
+    configfile = plain.configure({"resources": {"gpu": 1}})
+    output = plain.snakemake("--dry-run", *configfile)
+    jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
+    with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
+    assert with_gpu == {"train", "align", "measure", "simplex_measure"}
+
+
+def test_lint_is_clean(plain):
+    assert "Congratulations" in plain.snakemake("--lint")

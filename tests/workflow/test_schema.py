@@ -1,0 +1,130 @@
+"""The schema says the same as the library, the default study and the environments."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import yaml
+
+from onebasin import data, figures, match, models, tables, train
+from onebasin.match import activation_matching, weight_matching
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+DEFS = SCHEMA["$defs"]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def resolved(schema):
+    if "$ref" in schema:
+        return {**DEFS[schema["$ref"].removeprefix("#/$defs/")], **schema}
+    return schema
+
+
+def leaves(schema, path=()):
+    """Every key with its schema, down to those that have none below them."""
+    for name, inner in schema.get("properties", {}).items():
+        inner = resolved(inner)
+        yield (*path, name), inner
+        yield from leaves(inner, (*path, name))
+
+
+def sections():
+    yield (), SCHEMA
+    yield from leaves(SCHEMA)
+    for name in ("mlp", "cnn", "fixed_plan", "weights", "activations"):
+        yield (name,), DEFS[name]
+        yield from leaves(DEFS[name], (name,))
+
+
+def test_every_key_is_described_and_bounded():
+    for path, schema in sections():
+        if path == () or len(path) == 1 and path[0] in DEFS:
+            continue
+        assert schema.get("description"), path
+        kind = schema["type"]
+        if kind in ("integer", "number"):
+            assert {"enum", "minimum", "exclusiveMinimum"} & schema.keys(), path
+        elif kind == "string":
+            assert {"enum", "pattern", "minLength"} & schema.keys(), path
+        else:
+            assert kind in ("array", "object", "boolean"), path
+
+
+def test_no_section_takes_unknown_keys():
+    objects = [(path, schema) for path, schema in sections() if schema.get("type") == "object"]
+    assert len(objects) > 5
+    for path, schema in objects:
+        assert schema.get("additionalProperties") is False, path
+
+
+def test_every_key_has_a_default_unless_a_model_or_method_must_name_it():
+    needed = {"name", "family", "widths", "algorithm"}
+    for path, schema in sections():
+        of_one_model = len(path) == 3 and path[1] == "training"
+        if path and path[0] not in DEFS and len(path) < 3 or len(path) == 2 and path[-1] not in needed:
+            assert "default" in schema, path
+        if of_one_model:
+            assert "default" not in schema, path
+
+
+def test_config_yaml_says_the_defaults():
+    for path, schema in leaves(SCHEMA):
+        value = CONFIG
+        for name in path:
+            value = value[name]
+        if schema["type"] not in ("object", "array"):
+            assert value == schema["default"], path
+
+
+def test_models_and_methods_of_config_yaml_name_every_option():
+    for model in CONFIG["models"]:
+        assert model.keys() | {"training"} == DEFS[model["family"]]["properties"].keys()
+    for method in CONFIG["matching"]:
+        assert method.keys() == DEFS[method["algorithm"]]["properties"].keys()
+
+
+def test_enumerations_are_those_of_the_library():
+    training = SCHEMA["properties"]["training"]["properties"]
+    assert set(DEFS["family"]["enum"]) == set(models.FAMILIES)
+    assert set(DEFS["norm"]["enum"]) == set(models.NORMS)
+    assert set(SCHEMA["properties"]["data"]["properties"]["name"]["enum"]) == set(data.DATASETS)
+    assert set(DEFS["algorithm"]["enum"]) == set(match.METHODS)
+    assert set(DEFS["weights"]["properties"]["kernel"]["enum"]) == set(weight_matching.KERNELS)
+    assert set(DEFS["activations"]["properties"]["kernel"]["enum"]) == set(activation_matching.KERNELS)
+    assert set(DEFS["activations"]["properties"]["intermediate"]["enum"]) == set(activation_matching.INTERMEDIATES)
+    assert set(resolved(training["optimizer"])["enum"]) == set(train.OPTIMIZERS)
+    assert set(resolved(training["schedule"])["enum"]) == set(train.SCHEDULES)
+    assert set(resolved(training["augment"])["enum"]) == set(train.AUGMENTATIONS)
+    assert set(resolved(training["warmup_unit"])["enum"]) == set(train.WARMUP_UNITS)
+    assert set(resolved(training["precision"])["enum"]) == set(train.PRECISIONS)
+
+
+def test_every_experiment_has_a_table_and_a_figure():
+    experiments = set(SCHEMA["properties"]["experiments"]["items"]["enum"])
+    assert experiments <= set(figures.FIGURES)
+    assert experiments <= set(tables.COLUMNS)
+
+
+def test_training_keys_are_the_settings_of_the_library():
+    keys = SCHEMA["properties"]["training"]["properties"]
+    fields = {field.name: field.default for field in dataclasses.fields(train.Settings)}
+    assert keys.keys() - {"checkpoints"} == fields.keys()
+    assert DEFS["training_of_one_model"]["properties"].keys() == fields.keys() - {"epochs"}
+    # What a study must choose has the values of the default study; everything else does nothing unless asked for.
+    for name, default in fields.items() - {("epochs", 30), ("lr", 0.001)}:
+        assert keys[name]["default"] == (list(default) if isinstance(default, tuple) else default), name
+
+
+def pins(lines):
+    return dict(re.findall(r"^[ -]*([A-Za-z][\w.-]*)==(\S+)$", lines, re.M))
+
+
+def test_the_environment_is_in_step_with_the_requirements():
+    requirements = pins((ROOT / "requirements.txt").read_text())
+    constraints = pins((ROOT / "constraints.txt").read_text())
+    environment = pins((ROOT / "envs/onebasin.yaml").read_text())
+    assert requirements.items() <= constraints.items()
+    assert environment.items() <= requirements.items()
+    needed = re.findall(r'^ {4}"([\w-]+)', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert environment.keys() == set(needed)

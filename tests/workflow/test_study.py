@@ -1,0 +1,277 @@
+"""A tiny real study, run through Snakemake: what it makes, and what is made again when something changes."""
+
+import csv
+import itertools
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from onebasin import checkpoint, tables
+from onebasin.permutation import Permutation, load_metadata
+
+SEEDS = (0, 1, 2, 3)
+PAIRS = list(itertools.combinations(SEEDS, 2))
+CELLS = ("mlp/width4", "mlp/width8", "cnn/width2")
+METHODS = ("weights", "activations")
+EXPERIMENTS = ("pairs", "width", "simplex", "methods")
+POINTS = 5
+# Weights, activations: of every triple, one is the reference.
+TRIPLES = len(SEEDS) * 3
+
+
+def without_seconds(path):
+    with open(path, newline="") as stream:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(stream)]
+
+
+def table(study, name):
+    return list(tables.rows(study.results / "tables" / f"{name}.csv", name))
+
+
+def test_every_table_and_figure_is_there(study):
+    for name in EXPERIMENTS:
+        assert (study.results / "tables" / f"{name}.csv").stat().st_size > 0
+        assert (study.results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (study.results / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_pairs_has_a_row_for_each_point_of_each_pair(study):
+    rows = table(study, "pairs")
+    assert len(rows) == len(CELLS) * len(PAIRS) * (1 + len(METHODS)) * 2 * POINTS
+    assert {(row["method"], row["claim"]) for row in rows} == {("none", "none")} | {(m, "weak") for m in METHODS}
+    assert {row["alpha"] for row in rows} == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert {(row["a"], row["b"]) for row in rows} == set(PAIRS)
+
+
+def test_width_has_a_row_for_each_path_split_and_metric(study):
+    rows = table(study, "width")
+    assert len(rows) == len(CELLS) * 2 * 2 * (len(PAIRS) + len(METHODS) * (len(PAIRS) + TRIPLES))
+    assert all(row["barrier"] >= 0 and 0 <= row["alpha"] <= 1 for row in rows)
+    strong = {(row["reference"], row["a"], row["b"]) for row in rows if row["claim"] == "strong"}
+    assert strong == {(r, a, b) for r in SEEDS for a, b in PAIRS if r not in (a, b)}
+    assert all(row["reference"] is None for row in rows if row["claim"] != "strong")
+
+
+def test_barriers_are_those_of_the_curves(study):
+    curve = {
+        row["alpha"]: row["error"]
+        for row in table(study, "pairs")
+        if (row["model"], row["width"], row["method"], row["a"], row["b"], row["split"])
+        == ("mlp", 8, "weights", 1, 3, "test")
+    }
+    barrier = next(
+        row["barrier"]
+        for row in table(study, "width")
+        if (row["model"], row["width"], row["method"], row["claim"], row["a"], row["b"], row["split"], row["metric"])
+        == ("mlp", 8, "weights", "weak", 1, 3, "test", "error")
+    )
+    assert barrier == pytest.approx(max(v - (1 - x) * curve[0.0] - x * curve[1.0] for x, v in curve.items()), abs=1e-12)
+
+
+def test_ends_of_permuted_paths_are_the_networks_themselves(study):
+    ends = {}
+    for row in table(study, "pairs"):
+        for alpha, seed in ((0.0, row["a"]), (1.0, row["b"])):
+            if row["alpha"] == alpha:
+                ends.setdefault((row["model"], row["width"], row["split"], seed), []).append(row["loss"])
+    assert len(ends) == len(CELLS) * 2 * len(SEEDS)
+    for losses in ends.values():
+        assert losses == pytest.approx([losses[0]] * len(losses), rel=1e-5)
+
+
+def test_simplex_has_a_row_for_each_point_of_each_triangle(study):
+    rows = table(study, "simplex")
+    points = 10  # resolution 3
+    claims = {("none", "none")} | {(m, c) for m in METHODS for c in ("weak", "strong")}
+    assert {(row["method"], row["claim"]) for row in rows} == claims
+    assert len(rows) == len(claims) * 2 * points
+    assert {(row["model"], row["width"]) for row in rows} == {("mlp", 4)}
+    assert all(row["weight_a"] + row["weight_b"] + row["weight_c"] == pytest.approx(1) for row in rows)
+
+
+def test_methods_has_a_row_for_each_pair_method_split_and_metric(study):
+    rows = table(study, "methods")
+    assert len(rows) == len(CELLS) * len(PAIRS) * len(METHODS) * 2 * 2
+    assert all(row["seconds"] > 0 and row["sweeps"] >= 1 and -1 <= row["similarity"] <= 1 for row in rows)
+
+
+def test_permutations_load_and_say_where_they_come_from(study):
+    for cell, method, (a, b) in itertools.product(CELLS, METHODS, PAIRS):
+        path = study.results / "permutations" / cell / method / f"{a}-{b}.safetensors"
+        assert sum(Permutation.load(path).sizes.values()) > 0
+        about = load_metadata(path)
+        assert (f"{about['model']}/width{about['width']}", about["method"]) == (cell, method)
+        assert (about["a"], about["b"]) == (a, b)
+
+
+def test_networks_load_and_differ(study):
+    folder = study.results / "networks/mlp/width4"
+    states = [checkpoint.load(folder / f"seed{seed}/epoch{epoch}.safetensors") for seed in SEEDS for epoch in (0, 3)]
+    weights = [tuple(state["head.weight"].flatten().tolist()) for state, _ in states]
+    assert len(set(weights)) == len(weights)
+    assert [(about["seed"], about["epoch"]) for _, about in states] == [(s, e) for s in SEEDS for e in (0, 3)]
+    training = list(tables.rows(folder / "seed0/training.csv", "training"))
+    assert [row["epoch"] for row in training] == [1, 2, 3]
+    assert not (folder / "seed0/unfinished").exists()
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(study):
+    for job in ("train/mlp/width4/all", "align/mlp/width4/all", "measure/cnn/width2/all", "width_table"):
+        assert (study.results / "logs" / f"{job}.log").is_file()
+        assert (study.results / "benchmarks" / f"{job}.txt").read_text().startswith("s\t")
+    assert "epoch 3/3" in (study.results / "logs/train/mlp/width4/all.log").read_text()
+
+
+def test_a_second_run_finds_nothing_to_do(study, tiny):
+    assert "Nothing to be done" in study.snakemake(*study.configure(tiny))
+
+
+def test_the_order_of_keys_changes_nothing(study, tiny):
+    tiny["training"] = dict(reversed(tiny["training"].items()))
+    tiny["models"] = [dict(reversed(model.items())) for model in tiny["models"]]
+    assert study.plan(*study.configure(tiny)) == {}
+
+
+DRAWN = {"pairs_table", "pairs_figure", "width_table", "width_figure", "methods_table", "methods_figure", "all"}
+TRIANGLES = {"simplex_measure", "simplex_table", "simplex_figure"}
+
+
+def test_a_training_value_reruns_its_chain_alone(study, tiny):
+    tiny["training"]["lr"] = 0.003
+    plan = study.plan(*study.configure(tiny))
+    assert plan.keys() == {"train", "align", "measure"} | TRIANGLES | DRAWN
+    assert (plan["train"], plan["align"], plan["measure"]) == (3, 3, 3)
+    output = study.snakemake("--dry-run", *study.configure(tiny))
+    assert "Params have changed since last execution" in output
+
+
+def test_a_training_value_of_one_model_retrains_that_model_alone(study, tiny):
+    tiny["models"][1]["training"] = {"lr": 0.003}
+    plan = study.plan(*study.configure(tiny))
+    assert plan == {"train": 1, "align": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+
+
+def test_a_value_of_a_matching_method_retrains_nothing(study, tiny):
+    tiny["matching"][1]["n_images"] = 50
+    plan = study.plan(*study.configure(tiny))
+    assert plan == {"align": 3, "measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+
+
+def test_a_value_of_the_barrier_section_neither_retrains_nor_aligns(study, tiny):
+    tiny["barrier"]["points"] = 7
+    plan = study.plan(*study.configure(tiny))
+    assert plan == {"measure": 3, **dict.fromkeys(DRAWN, 1)}
+
+
+def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
+    tiny["simplex"]["resolution"] = 4
+    assert study.plan(*study.configure(tiny)) == dict.fromkeys({*TRIANGLES, "all"}, 1)
+
+
+def test_another_data_folder_reruns_nothing(study, tiny):
+    tiny["data"] = {"data_dir": "elsewhere"}
+    assert study.plan(*study.configure(tiny)) == {}
+
+
+def test_another_width_adds_its_own_jobs_alone(study, tiny):
+    tiny["models"][0]["widths"] = [4, 8, 5]
+    plan = study.plan(*study.configure(tiny))
+    assert plan == {"train": 1, "align": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+
+
+def test_one_experiment_is_rebuilt_alone(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    before = {path: path.stat().st_mtime_ns for path in copy.results.glob("*/*.*")}
+    (copy.results / "figures/width.png").unlink()
+    configfile = copy.configure(tiny)
+    assert copy.plan("width", *configfile) == {"width_figure": 1, "width": 1}
+    copy.snakemake("width", *configfile)
+    figure = copy.results / "figures/width.png"
+    assert figure.read_bytes() == (study.results / "figures/width.png").read_bytes()
+    changed = {path.name for path, old in before.items() if path.stat().st_mtime_ns != old}
+    assert changed == {"width.png", "width.pdf", "width_figure.log", "width_figure.txt"}
+
+
+def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    made = [
+        *(f"permutations/mlp/width4/{method}/{a}-{b}.safetensors" for method in METHODS for a, b in PAIRS),
+        *(f"measurements/mlp/width4/{method}.csv" for method in ("none", *METHODS)),
+    ]
+    for name in made:
+        (copy.results / name).unlink()
+    tiny["methods_together"] = False
+    targets = [f"results/tiny/{name}" for name in made]
+    configfile = copy.configure(tiny)
+    assert copy.plan(*targets, *configfile) == {"align": 2, "measure": 3}
+    copy.snakemake(*targets, *configfile)
+    for name in made:
+        assert (copy.results / name).read_bytes() == (study.results / name).read_bytes(), name
+    for method in METHODS:
+        name = f"permutations/mlp/width4/{method}/matching.csv"
+        assert without_seconds(copy.results / name) == without_seconds(study.results / name)
+
+
+def test_a_truncated_network_is_named(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    network = copy.results / "networks/mlp/width4/seed2/epoch3.safetensors"
+    network.write_bytes(network.read_bytes()[:-100])
+    target = "results/tiny/permutations/mlp/width4/weights/0-1.safetensors"
+    output = copy.snakemake(target, *copy.configure(tiny), fails=True)
+    line = next(line for line in output.splitlines() if line.startswith("error: "))
+    assert str(network.relative_to(copy.folder)) in line
+    assert "delete it" in line
+    assert "Traceback" not in output
+    assert not (copy.folder / target).exists()
+
+
+def test_a_foreign_permutation_is_named(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    permutation = copy.results / "permutations/mlp/width4/weights/0-1.safetensors"
+    permutation.write_text("not a permutation")
+    target = "results/tiny/measurements/mlp/width4/weights.csv"
+    output = copy.snakemake(target, *copy.configure(tiny), fails=True)
+    line = next(line for line in output.splitlines() if line.startswith("error: "))
+    assert str(permutation.relative_to(copy.folder)) in line
+    assert "Traceback" not in output
+
+
+def test_the_report_builds(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    copy.snakemake(*copy.configure(tiny), "--report", "results/tiny/report.html")
+    report = (copy.results / "report.html").read_text()
+    for text in ("Width", "Triangles", "Methods", "Between two networks", "results/tiny/figures/simplex.png"):
+        assert text in report
+
+
+def test_killed_and_started_again_it_gives_the_same_table(study, workplace, tiny):
+    tiny["models"] = [{**tiny["models"][0], "widths": [4]}]
+    tiny["experiments"] = ["width"]
+    tiny["seeds_together"] = False
+    configfile = workplace.configure(tiny)
+    process = subprocess.Popen(
+        workplace.command(*configfile, "--cores", 1),
+        cwd=workplace.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    networks = workplace.results / "networks/mlp/width4"
+    while not list(networks.glob("*/training.csv")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    for victim in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        os.kill(victim.pid, signal.SIGKILL)
+    process.wait()
+    finished = {path: path.stat().st_mtime_ns for path in networks.glob("*/training.csv")}
+    assert len(finished) < len(SEEDS)
+
+    workplace.snakemake("--unlock", *configfile)
+    assert workplace.plan(*configfile)["train"] in (len(SEEDS) - len(finished), len(SEEDS) - len(finished) + 1)
+    workplace.snakemake(*configfile)
+    expected = [row for row in table(study, "width") if (row["model"], row["width"]) == ("mlp", 4)]
+    assert table(workplace, "width") == expected

@@ -1,0 +1,204 @@
+"""The config is checked here, before any job: one line says which key is wrong and what is allowed."""
+
+import difflib
+import math
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+from snakemake.utils import validate
+
+# Networks that one measurement of an experiment takes at least.
+NETWORKS_NEEDED = {
+    "pairs": (2, "a pair"),
+    "methods": (2, "a pair"),
+    "width": (3, "a pair aligned to a third network"),
+    "simplex": (4, "a triangle aligned to a fourth network"),
+}
+
+
+def refuse(key, problem):
+    """End Snakemake with one line about a key of the config."""
+    # An exception would be printed with the place in the rules where it was raised, which helps nobody.
+    sys.exit(" ".join(f"config error: {key}: {problem}".split()))
+
+
+def check_schema(config, schema):
+    """Hold the config against the schema, more strictly than JSON Schema: 64.0 is no integer, infinity no number."""
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and math.isfinite(value),
+        }
+    )
+    validator = validators.extend(Draft202012Validator, type_checker=checker)(schema)
+    # A typo makes two errors, an unknown key and a missing one; the one that names the right key comes first.
+    errors = sorted(
+        validator.iter_errors(config), key=lambda error: (nearest_keys(error) == {}, list(map(str, error.path)))
+    )
+    if errors:
+        refuse(*explain(errors[0]))
+
+
+def explain(error):
+    """Turn an error of the schema into the key and what is wrong with it."""
+    key = spell_key(error.absolute_path)
+    if error.validator == "additionalProperties":
+        unknown = unknown_keys(error)[0]
+        return spell_key([*error.absolute_path, unknown]), (
+            f"unknown key{suggest(nearest_keys(error).get(unknown))} Allowed: {', '.join(error.schema['properties'])}"
+        )
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        near = difflib.get_close_matches(missing, map(str, error.instance), n=1)
+        if near:
+            return spell_key([*error.absolute_path, *near]), f"unknown key{suggest(missing)}"
+        return key, f"the key {missing!r} is missing."
+    if error.validator == "uniqueItems":
+        twice = next(value for i, value in enumerate(error.instance) if value in error.instance[:i])
+        return key, f"{twice!r} is given twice. Allowed: {describe(error.schema)}"
+    return key, f"{shorten(error.instance)} is not allowed{guess(error)} Allowed: {describe(error.schema)}"
+
+
+def guess(error):
+    """Say what a text was probably meant to be."""
+    value = error.instance
+    if isinstance(value, str) and error.validator == "enum":
+        return suggest(next(iter(difflib.get_close_matches(value, map(str, error.validator_value), n=1)), None))
+    # YAML reads 1e-3 as text, and Snakemake every number inside a list or a dictionary of --config.
+    if isinstance(value, str) and error.validator == "type":
+        try:
+            return f", it is text; in a config file, write {float(value):.12g} without quotes."
+        except ValueError:
+            pass
+    return "."
+
+
+def suggest(name):
+    return f"; did you mean {name!r}?" if name else "."
+
+
+def unknown_keys(error):
+    return [key for key in error.instance if key not in error.schema["properties"]]
+
+
+def nearest_keys(error):
+    """Map the unknown keys of an error to allowed ones that they resemble."""
+    if error.validator != "additionalProperties":
+        return {}
+    near = {key: difflib.get_close_matches(str(key), error.schema["properties"], n=1) for key in unknown_keys(error)}
+    return {key: matches[0] for key, matches in near.items() if matches}
+
+
+def describe(schema):
+    """Say in words what a schema allows."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    kind = schema.get("type")
+    if kind == "array":
+        least = schema.get("minItems", 0)
+        size = f"at least {least} " if least else ""
+        different = ", each once" if schema.get("uniqueItems") else ""
+        return f"a list of {size}items ({describe(schema['items'])}){different}"
+    if kind in ("integer", "number"):
+        bounds = {
+            "minimum": "of at least",
+            "exclusiveMinimum": "above",
+            "maximum": "of at most",
+            "exclusiveMaximum": "below",
+        }
+        limits = " and ".join(f"{words} {schema[bound]}" for bound, words in bounds.items() if bound in schema)
+        return f"{'a whole number' if kind == 'integer' else 'a number'} {limits}".strip()
+    if kind == "string":
+        return "text of letters, digits, _ and -, beginning with a letter or digit" if "pattern" in schema else "text"
+    if kind == "boolean":
+        return "true or false"
+    return "a section with keys of its own"
+
+
+def spell_key(path):
+    """Write the path of a key as in training.lr or models[0].widths."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def shorten(value):
+    text = "an empty list" if value == [] else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_names(key, items, reserved=()):
+    """Refuse names given twice, and names that mean something else."""
+    names = [item["name"] for item in items]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            refuse(f"{key}[{index}].name", f"{name!r} is given twice. Allowed: a name that no other item has")
+        if name in reserved:
+            refuse(f"{key}[{index}].name", f"{name!r} has a meaning of its own. Allowed: any other name")
+
+
+def check_training(key, training, epochs):
+    """Refuse settings that contradict each other."""
+    late = [epoch for epoch in training.get("checkpoints", []) if epoch > epochs]
+    if late:
+        refuse(f"{key}.checkpoints", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+    if training["optimizer"] == "adam" and training["momentum"] > 0:
+        refuse(f"{key}.momentum", f"{training['momentum']} is not allowed with optimizer adam. Allowed: 0")
+    if training["nesterov"] and not training["momentum"]:
+        refuse(f"{key}.nesterov", "true is not allowed without momentum. Allowed: false, or a momentum above 0")
+    if training["milestones"] != sorted(training["milestones"]):
+        refuse(f"{key}.milestones", f"{training['milestones']} is not allowed. Allowed: increasing epochs")
+
+
+def check_networks(seeds, experiments):
+    for name in experiments:
+        needed, purpose = NETWORKS_NEEDED[name]
+        if len(seeds) < needed:
+            refuse(
+                "seeds", f"{seeds} are too few for the experiment {name!r}. Allowed: at least {needed}, for {purpose}"
+            )
+
+
+def check_simplex(widths, models):
+    known = {width for model in models for width in model["widths"]}
+    for index, width in enumerate(widths):
+        if width not in known:
+            allowed = ", ".join(map(str, sorted(known)))
+            refuse(f"simplex.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
+
+
+def check_folders(name, data_dir, results):
+    """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
+    folder = Path(data_dir).expanduser()
+    if name == "image_folder" and not folder.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} is no folder. Allowed: the folder that holds a folder for each class")
+    if folder.exists() and not folder.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} is a file. Allowed: a folder, or a new one in a folder that exists")
+    if not folder.absolute().parent.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} does not exist. Allowed: a folder, or a new one in a folder that exists")
+    for path in (results.parent, results, *(results / name for name in ("networks", "permutations", "measurements"))):
+        if path.exists() and not path.is_dir():
+            refuse(
+                "study", f"{str(path)!r} is a file, and results go into a folder of that name. Allowed: another name"
+            )
+
+
+def check(config):
+    """Check the whole config, and set the defaults of what it leaves out."""
+    schema_file = workflow.source_path("../schemas/config.schema.yaml")
+    with open(schema_file, encoding="utf-8") as stream:
+        check_schema(config, yaml.safe_load(stream))
+    validate(config, schema=schema_file)
+    check_names("models", config["models"])
+    check_names("matching", config["matching"], reserved=("none",))
+    training = config["training"]
+    check_training("training", training, training["epochs"])
+    for index, model in enumerate(config["models"]):
+        check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
+    check_networks(config["seeds"], config["experiments"])
+    if "simplex" in config["experiments"]:
+        check_simplex(config["simplex"]["widths"], config["models"])
+    check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

@@ -1,0 +1,33 @@
+"""Train the networks of the job: one, or all of a model and width."""
+
+from pathlib import Path
+
+from job import logged
+
+with logged(snakemake):
+    import torch
+
+    from onebasin import data, models, seeding, train
+
+    torch.set_num_threads(snakemake.threads)
+    name, width = snakemake.wildcards.model, int(snakemake.wildcards.width)
+    architecture = snakemake.params.architecture
+    dataset = data.open_(snakemake.input.data)
+    shape = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
+    for folder in (Path(table).parent for table in snakemake.output.tables):
+        seed = int(folder.name.removeprefix("seed"))
+        address = ("network", name, width, seed)
+        model = models.build(**architecture, **shape)
+        models.initialise(model, seeding.generator(*address, "initialisation"))
+        train.train(
+            model,
+            dataset,
+            train.Settings(**snakemake.params.training),
+            seed_address=address,
+            checkpoints={epoch: folder / f"epoch{epoch}.safetensors" for epoch in snakemake.params.epochs},
+            table=folder / "training.csv",
+            # Undeclared, so that Snakemake leaves it alone when the job fails, and a later one continues from it.
+            work=folder / "unfinished",
+            metadata={"model": name, "width": width, "seed": seed, "architecture": architecture},
+            device="cuda" if snakemake.resources.gpu else "cpu",
+        )
