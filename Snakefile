@@ -18,6 +18,8 @@ include: "workflow/rules/pairs.smk"
 include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
+include: "workflow/rules/instability.smk"
+include: "workflow/rules/correction.smk"
 
 
 rule all:

@@ -6,7 +6,9 @@ interpolation of its values at the ends (Frankle et al. 2020, arXiv 1912.05671; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 State = Mapping[str, Tensor]
+Images = tuple[Tensor, Tensor]
 BATCH_SIZE = 1024
 
 
@@ -48,6 +51,120 @@ def interpolate(states: Sequence[State], weights: Sequence[float] | Tensor) -> d
     return result
 
 
+def temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the temperature T that minimises the cross-entropy of logits / T (Guo et al. 2017, arXiv 1706.04599).
+
+    The cross-entropy is convex in 1 / T; Newton's method is kept inside a shrinking bracket.
+
+    Args:
+        logits: [N, classes].
+        labels: [N] class indices.
+
+    Returns:
+        T, between 0.01 and 100. It lies at 0.01 where all images are classified correctly, for then the loss falls
+        without end as T falls.
+    """
+    values = logits.double()
+    values = values - values.gather(1, labels[:, None])
+    low, high = 0.01, 100.0
+    inverse = 1.0
+    for _ in range(200):
+        share = functional.softmax(inverse * values, dim=1)
+        mean = (share * values).sum(1)
+        slope, curvature = torch.stack([mean, (share * values**2).sum(1) - mean**2]).mean(1).tolist()
+        low, high = (low, inverse) if slope > 0 else (inverse, high)
+        guess = inverse - slope / curvature if curvature > 0 else high
+        before, inverse = inverse, guess if low < guess < high else math.sqrt(low * high)
+        if abs(inverse - before) <= 1e-9 * before:
+            break
+    return 1 / inverse
+
+
+@dataclass(frozen=True)
+class Values:
+    """What was measured of K networks on one set of images, float64 [K] each.
+
+    Attributes:
+        loss: mean cross-entropy in nats.
+        error: fraction of images misclassified.
+        loss_calibrated: mean cross-entropy in nats, after each network's logits are divided by its temperature; None
+            without images to fit it on.
+    """
+
+    loss: np.ndarray
+    error: np.ndarray
+    loss_calibrated: np.ndarray | None
+
+    def rows(self) -> Iterator[dict[str, float | None]]:
+        """Yield the values of one network after another, by name."""
+        columns = [self.loss.tolist(), self.error.tolist()]
+        columns.append([None] * len(self.loss) if self.loss_calibrated is None else self.loss_calibrated.tolist())
+        for values in zip(*columns, strict=True):
+            yield dict(zip(("loss", "error", "loss_calibrated"), values, strict=True))
+
+
+def measure(
+    model: nn.Module,
+    states: Sequence[State],
+    weights: Tensor,
+    splits: Mapping[str, Images],
+    *,
+    batch_size: int = BATCH_SIZE,
+    correct: Callable[[State, Sequence[float]], State] | None = None,
+    held_out: Images | None = None,
+) -> dict[str, Values]:
+    """Evaluate interpolated networks on several sets of images, in one forward pass each.
+
+    Args:
+        model: the networks' module; its own parameters are not used.
+        states: n states, on the device of the images.
+        weights: [K, n], one interpolated network per row.
+        splits: for each name, images [N, …], normalised, on the device to compute on, and labels [N], class indices.
+        batch_size: images per forward pass.
+        correct: what ``repair.correction`` returned for the same states, if networks are to be corrected.
+        held_out: images and labels on which each network's temperature is fitted, which training must not have seen.
+
+    Returns:
+        For each set of images, the values of the K networks.
+
+    Raises:
+        ValueError: if there are no images, or weights for another number of networks.
+    """
+    if any(not len(images) for images, _ in [*splits.values(), *([held_out] if held_out else [])]):
+        raise ValueError("there are no images to evaluate on")
+    if weights.dim() != 2 or weights.shape[1] != len(states):
+        raise ValueError(f"weights have shape {tuple(weights.shape)}, expected [any, {len(states)}]")
+    batches = {
+        name: list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+        for name, (images, labels) in splits.items()
+    }
+    totals = {
+        name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
+        for name, (images, _) in splits.items()
+    }
+    with evaluation(model):
+        for row, mixture in enumerate(weights.tolist()):
+            state = interpolate(states, mixture)
+            if correct is not None:
+                state = dict(correct(state, mixture))
+            if held_out is not None:
+                parts = held_out[0].split(batch_size)
+                logits = torch.cat([functional_call(model, state, (part,), tie_weights=False) for part in parts])
+                scale = 1 / temperature(logits, held_out[1])
+            for name, total in totals.items():
+                for batch, targets in batches[name]:
+                    logits = functional_call(model, state, (batch,), tie_weights=False)
+                    total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
+                    total[row, 1] += (logits.argmax(1) != targets).sum()
+                    if held_out is not None:
+                        total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
+    values = {}
+    for name, total in totals.items():
+        loss, error, calibrated = (total / len(splits[name][1])).cpu().numpy().T
+        values[name] = Values(loss, error, None if held_out is None else calibrated)
+    return values
+
+
 def losses(
     model: nn.Module,
     states: Sequence[State],
@@ -56,15 +173,7 @@ def losses(
     labels: Tensor,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate interpolated networks, loss and error in one forward pass each.
-
-    Args:
-        model: the networks' module; its own parameters are not used.
-        states: n states, on the device of the images.
-        weights: [K, n], one interpolated network per row.
-        images: [N, …], normalised, on the device to compute on.
-        labels: [N] class indices.
-        batch_size: images per forward pass.
+    """Evaluate interpolated networks on one set of images, uncorrected; arguments as for ``measure``.
 
     Returns:
         Mean cross-entropy in nats [K] and fraction of images misclassified [K], float64.
@@ -72,21 +181,8 @@ def losses(
     Raises:
         ValueError: if there are no images, or weights for another number of networks.
     """
-    if not len(images):
-        raise ValueError("there are no images to evaluate on")
-    if weights.dim() != 2 or weights.shape[1] != len(states):
-        raise ValueError(f"weights have shape {tuple(weights.shape)}, expected [any, {len(states)}]")
-    totals = torch.zeros(len(weights), 2, dtype=torch.float64, device=images.device)
-    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
-    with evaluation(model):
-        for row, mixture in enumerate(weights.tolist()):
-            state = interpolate(states, mixture)
-            for batch, targets in batches:
-                logits = functional_call(model, state, (batch,), tie_weights=False)
-                totals[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
-                totals[row, 1] += (logits.argmax(1) != targets).sum()
-    loss, error = (totals / len(images)).cpu().numpy().T
-    return loss, error
+    measured = measure(model, states, weights, {"images": (images, labels)}, batch_size=batch_size)["images"]
+    return measured.loss, measured.error
 
 
 def line(alphas: int | Sequence[float]) -> Tensor:

@@ -4,26 +4,31 @@ import contextlib
 import hashlib
 import logging
 import math
+import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
 from onebasin import seeding
-from onebasin.files import FileError, load_tensors, save_tensors
+from onebasin.files import FileError, load_metadata, load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 
 Reader = Callable[[Path, bool], tuple[Tensor, ...]]
 
 TEST_FRACTION = 0.2
+IMAGE_SIZE = 32
 _DOWNLOAD_TIMEOUT_S = 60.0
+_IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class DataError(ValueError):
@@ -41,6 +46,8 @@ class Dataset:
         test_images: bytes [m, channels, height, width].
         test_labels: int64 [m].
         classes: number of classes.
+        held_out_images: training images that no network is trained on, bytes; None for none.
+        held_out_labels: their labels.
     """
 
     name: str
@@ -49,10 +56,12 @@ class Dataset:
     test_images: Tensor
     test_labels: Tensor
     classes: int
+    held_out_images: Tensor | None = None
+    held_out_labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and types."""
-        for split in ("train", "test"):
+        for split in self.splits:
             images, labels = self.raw(split)
             if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
                 raise DataError(f"{split} images of {self.name} must be uint8 [n, channels, height, width] with n > 0")
@@ -62,6 +71,11 @@ class Dataset:
                 raise DataError(f"{split} labels of {self.name} must lie in 0..{self.classes - 1}")
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise DataError(f"training and test images of {self.name} differ in shape")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits: "train", "test" and, where there is one, "held_out"."""
+        return ("train", "test") if self.held_out_images is None else ("train", "test", "held_out")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -96,7 +110,7 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of shapes, images and labels: the identity of the data."""
         digest = hashlib.sha256(f"{self.classes}".encode())
-        for split in ("train", "test"):
+        for split in self.splits:
             images, labels = self.raw(split)
             digest.update(f"{tuple(images.shape)}".encode())
             digest.update(images.contiguous().numpy().data)
@@ -107,7 +121,7 @@ class Dataset:
         """Give the bytes of a split.
 
         Args:
-            split: "train" or "test".
+            split: one of `splits`.
 
         Returns:
             Images uint8 [n, channels, height, width] and labels int64 [n], not copied.
@@ -119,7 +133,9 @@ class Dataset:
             return self.train_images, self.train_labels
         if split == "test":
             return self.test_images, self.test_labels
-        raise ValueError(f"unknown split {split!r}: give 'train' or 'test'")
+        if split == "held_out" and self.held_out_images is not None and self.held_out_labels is not None:
+            return self.held_out_images, self.held_out_labels
+        raise ValueError(f"unknown split {split!r}: give one of {', '.join(self.splits)}")
 
     def normalise(self, images: Tensor) -> Tensor:
         """Normalise images by the mean and standard deviation of each channel of the training images.
@@ -140,7 +156,7 @@ class Dataset:
         """Give normalised images of a split with their labels; they are never augmented.
 
         Args:
-            split: "train" or "test".
+            split: one of `splits`.
             limit: only the first so many images.
             device: where the tensors go.
 
@@ -167,10 +183,9 @@ def save(dataset: Dataset, path: str | Path) -> None:
         FileError: the file cannot be written.
     """
     tensors = {
-        "train_images": dataset.train_images,
-        "train_labels": dataset.train_labels,
-        "test_images": dataset.test_images,
-        "test_labels": dataset.test_labels,
+        f"{split}_{part}": tensor
+        for split in dataset.splits
+        for part, tensor in zip(("images", "labels"), dataset.raw(split), strict=True)
     }
     save_tensors(path, tensors, {"name": dataset.name, "classes": dataset.classes}, "dataset")
 
@@ -220,20 +235,57 @@ def stratified_split(labels: Tensor, fraction: float, generator: torch.Generator
     return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
 
 
-def load(name: str, data_dir: str | Path | None = None, seed: int = 0, download: bool = True) -> Dataset:
+def hold_out(dataset: Dataset, share: float) -> Dataset:
+    """Take images out of training, for what must be fitted on images that no network has seen.
+
+    Args:
+        dataset: a data set of which none are held out.
+        share: share of the training images, 0 to 1; they are drawn at random, each class in proportion.
+
+    Returns:
+        The data set with fewer training images and the split "held_out", or as it is for a share of 0.
+
+    Raises:
+        DataError: no training images would be left.
+    """
+    if not share:
+        return dataset
+    labels = dataset.train_labels
+    rest, taken = stratified_split(labels, share, seeding.generator("data", dataset.name, "held out"))
+    return replace(
+        dataset,
+        train_images=dataset.train_images[rest],
+        train_labels=labels[rest],
+        held_out_images=dataset.train_images[taken],
+        held_out_labels=labels[taken],
+    )
+
+
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    download: bool = True,
+    image_size: int = IMAGE_SIZE,
+) -> Dataset:
     """Load a data set by name.
+
+    The data set `image_folder` is a folder of the user's own with one folder of images for each class, as torchvision's
+    `ImageFolder` reads it, below `train/` and `test/` or, without these, by itself. Its images are decoded once, and
+    kept in the file `.onebasin-<image_size>.safetensors` in that folder until a name, size or time in it changes.
 
     Args:
         name: one of `DATASETS`.
         data_dir: the folder where the data lies, as torchvision lays it out, or goes; `digits` needs none.
-        seed: of the split, for data sets that come without one (`digits`, `eurosat`).
+        seed: of the split, for data sets that come without one (`digits`, `eurosat`, `image_folder` at times).
         download: fetch what is not in `data_dir`.
+        image_size: height and width in pixels to which images of `image_folder` are scaled, their longer side cropped.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or an image size below 1.
         DataError: the data cannot be found, read or downloaded.
     """
     if name not in DATASETS:
@@ -245,9 +297,11 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0, download:
     folder = Path(data_dir).expanduser()
     if folder.exists() and not folder.is_dir():
         raise DataError(f"data_dir {folder} is a file: give a folder")
-    if not download and not folder.is_dir():
+    if not folder.is_dir() and not (download and name in _TORCHVISION):
         raise DataError(f"data_dir {folder} does not exist: give the folder that holds {name}")
-    parts = _from_torchvision(name, folder, download)
+    parts = (
+        _from_image_folder(folder, image_size) if name == "image_folder" else _from_torchvision(name, folder, download)
+    )
     if len(parts) == 2:
         return _split(name, *parts, seed)
     train_images, train_labels, test_images, test_labels = parts
@@ -267,6 +321,97 @@ def _digits(seed: int) -> Dataset:
 def _split(name: str, images: Tensor, labels: Tensor, seed: int) -> Dataset:
     train, test = stratified_split(labels, TEST_FRACTION, seeding.generator("data", name, "split", seed))
     return Dataset(name, images[train], labels[train], images[test], labels[test], int(labels.max()) + 1)
+
+
+class _Listing(NamedTuple):
+    """The images of a folder of class folders: the sorted classes, files with labels, and what changes with them."""
+
+    classes: list[str]
+    files: list[tuple[Path, int]]
+    digest: str
+
+
+def _from_image_folder(folder: Path, image_size: int) -> tuple[Tensor, ...]:
+    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
+        raise ValueError(f"image_size must be an integer of at least 1, not {image_size!r}")
+    splits = [split for split in ("train", "test") if (folder / split).is_dir()]
+    if len(splits) == 1:
+        lacking = "test" if splits == ["train"] else "train"
+        raise DataError(f"{folder} has {splits[0]}/ but no {lacking}/: give both, or class folders alone")
+    try:
+        listings = [_list_images(folder / split) for split in splits or [""]]
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}): repair or remove it") from error
+    if unshared := set(listings[0].classes) ^ set(listings[-1].classes):
+        first = min(unshared)
+        where = splits[first in listings[1].classes]
+        raise DataError(f"{folder}: class {first} is in {where}/ alone: train/ and test/ need the same classes")
+    digest = hashlib.sha256(" ".join([str(image_size), *(listing.digest for listing in listings)]).encode()).hexdigest()
+    cache = folder / f".onebasin-{image_size}.safetensors"
+    names = [f"{part}{number}" for number in range(len(listings)) for part in ("images", "labels")]
+    try:
+        if cache.exists() and load_metadata(cache, "image folder")["digest"] == digest:
+            tensors, _ = load_tensors(cache, "image folder")
+            return tuple(tensors[name] for name in names)
+    except (FileError, KeyError) as error:
+        log.warning("the images decoded earlier cannot be used: %s", error)
+    log.info("decoding %d images of %s", sum(len(listing.files) for listing in listings), folder)
+    parts: list[Tensor] = []
+    for listing in listings:
+        parts += _decode([path for path, _ in listing.files], image_size), torch.tensor([y for _, y in listing.files])
+    try:
+        save_tensors(cache, dict(zip(names, parts, strict=True)), {"digest": digest}, "image folder")
+    except FileError as error:
+        log.warning("the decoded images are not kept for another time: %s", error)
+    return tuple(parts)
+
+
+def _list_images(folder: Path) -> _Listing:
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    digest = hashlib.sha256()
+    files: list[tuple[Path, int]] = []
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        raise DataError(f"{folder} holds {len(classes)} class folders: give one folder of images for each class")
+    for label, name in enumerate(classes):
+        before = len(files)
+        for parent, folders, children in os.walk(folder / name, onerror=fail, followlinks=True):
+            folders.sort()
+            for path in (Path(parent, child) for child in sorted(children)):
+                if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith("."):
+                    status = path.stat()
+                    digest.update(f"{path.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+                    files.append((path, label))
+        if len(files) == before:
+            raise DataError(f"{folder / name} holds no image ({', '.join(_IMAGE_SUFFIXES)}): add some, or remove it")
+    return _Listing(classes, files, digest.hexdigest())
+
+
+def _decode(paths: list[Path], size: int) -> Tensor:
+    """Decode images in parallel: bytes [n, 3, size, size]."""
+    import numpy
+    from PIL import Image, ImageOps
+
+    images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
+
+    def decode(index: int) -> None:
+        try:
+            with Image.open(paths[index]) as image:
+                fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+        # Pillow raises errors of many types over a damaged file.
+        except Exception as error:
+            raise DataError(f"{paths[index]} cannot be read ({_one_line(error)}): repair or remove it") from error
+        images[index] = torch.from_numpy(numpy.array(fitted)).permute(2, 0, 1)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        try:
+            for _ in pool.map(decode, range(len(paths))):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return images
 
 
 def _from_torchvision(name: str, folder: Path, download: bool) -> tuple[Tensor, ...]:
@@ -366,4 +511,4 @@ _TORCHVISION: Mapping[str, tuple[Reader, str]] = {
     "eurosat": (_read_eurosat, "eurosat"),
 }
 
-DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION)
+DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder")

@@ -28,8 +28,12 @@ _CLAIM = {
     "reference": "seed of the network to which a and b are aligned; empty unless the claim is `strong`",
 }
 _SPLIT = {"split": "`train` or `test`: the images on which it is measured"}
-_METRIC = {"metric": "`loss` (cross-entropy, nats) or `error` (fraction of images, 0 to 1)"}
-_VALUES = {"loss": "mean cross-entropy, nats", "error": "fraction of images classified wrongly, 0 to 1"}
+_METRIC = {"metric": "`loss` (cross-entropy, nats), `error` (fraction of images, 0 to 1) or `loss_calibrated` (nats)"}
+_VALUES = {
+    "loss": "mean cross-entropy, nats",
+    "error": "fraction of images classified wrongly, 0 to 1",
+    "loss_calibrated": "loss after division of the logits by a temperature fitted on held-out images; empty without",
+}
 _CURVE = {
     **_CELL,
     **_METHOD,
@@ -83,6 +87,27 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_METRIC,
         "barrier": "barrier of the pair under this permutation (claim `weak`), in the unit of the metric",
     },
+    "instability": {
+        **_CELL,
+        "seed": "seed of the network and of its child",
+        "shared": "epochs that the two share; 0 is the initialisation alone",
+        **_SPLIT,
+        **_METRIC,
+        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+        "alpha": "share of the child where the rise is largest",
+        "end_a": "metric of the network (alpha 0), in the unit of the metric",
+        "end_b": "metric of its child (alpha 1), in the unit of the metric",
+    },
+    "correction": {
+        **_CELL,
+        **_METHOD,
+        "correction": "`none`, `reset` or `repair`: how the statistics of the networks on the line were corrected",
+        "claim": "`none` or `weak`: no permutation, b aligned to a",
+        **_PAIR,
+        **_SPLIT,
+        "alpha": "share of network b on the line from a (0) to b (1)",
+        **_VALUES,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -97,9 +122,12 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
-_TEXT = frozenset({"model", "method", "claim", "split", "metric"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "sweeps", "epoch"})
-_PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
+_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
+_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
+PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
+"""Columns that name a curve between two networks of different seeds."""
+CHILD = ("model", "width", "seed", "shared", "split")
+"""Columns that name a curve between a network and its child."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 
@@ -164,29 +192,34 @@ def read(path: Path | str, name: str) -> pandas.DataFrame:
     return pandas.DataFrame({c: pandas.Series(v, dtype=_dtype(c)) for c, v in values.items()})
 
 
-def barriers(curves: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Turn rows of curves (table `pairs` or `measurements`) into rows of table `width`: one per path, split, metric.
+def barriers(curves: Iterable[Mapping[str, Any]], path: Sequence[str] = PATH) -> Iterator[Row]:
+    """Turn rows of curves, each named by the columns `path`, into one row per curve and metric.
+
+    With `PATH`, rows of table `pairs` or `measurements` become rows of table `width`; with `CHILD`, of `instability`.
 
     The barrier is the largest of l(alpha) - [(1 - alpha) l(0) + alpha l(1)] over the alphas measured (Sharma et al.
     2024, arXiv 2404.06498); it is never negative, since both ends count. A curve with a value that is not a number
-    has the barrier nan. Points may come in any order. Raises ValueError for a curve without its ends or with an alpha
-    given twice.
+    has the barrier nan, and a metric without values has no row. Points may come in any order. Raises ValueError for a
+    curve without its ends or with an alpha given twice.
     """
-    points: dict[tuple[Any, ...], list[tuple[float, float, float]]] = {}
+    metrics = ("loss", "error", "loss_calibrated")
+    points: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for row in curves:
-        key = tuple(row[column] for column in _PATH)
-        points.setdefault(key, []).append((row["alpha"], row["loss"], row["error"]))
+        key = tuple(row[column] for column in path)
+        points.setdefault(key, []).append((row["alpha"], *(row.get(metric) for metric in metrics)))
     for key, values in points.items():
-        path = dict(zip(_PATH, key, strict=True))
+        name = dict(zip(path, key, strict=True))
         values.sort(key=lambda point: point[0])
         alphas = [point[0] for point in values]
         if alphas[0] != 0 or alphas[-1] != 1 or len(set(alphas)) != len(alphas):
-            raise ValueError(f"the curve of {path} must have each alpha once, 0 and 1 among them")
-        for index, metric in enumerate(("loss", "error"), start=1):
+            raise ValueError(f"the curve of {name} must have each alpha once, 0 and 1 among them")
+        for index, metric in enumerate(metrics, start=1):
             heights = [point[index] for point in values]
+            if None in heights:
+                continue
             barrier, alpha = _highest(alphas, heights)
             ends = {"end_a": heights[0], "end_b": heights[-1]}
-            yield {**path, "metric": metric, "barrier": barrier, "alpha": alpha, **ends}
+            yield {**name, "metric": metric, "barrier": barrier, "alpha": alpha, **ends}
 
 
 def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:

@@ -13,8 +13,9 @@ import logging
 import math
 import os
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -404,7 +405,8 @@ def _train_epoch(
     steps = math.ceil(n / size)
     lr = settings.lr
     model.train()
-    for index, (x, y, output) in enumerate(zip(images, labels.split(size), outputs.split(size), strict=True)):
+    batches = zip(images, labels.split(size), outputs.split(size), strict=True)
+    for index, (x, y, output) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
         lr = rate(settings, (epoch - 1) * steps + index, steps)
         with precision():
             logits = model(x)
@@ -437,6 +439,15 @@ def _autocast(settings: Settings, device: torch.device) -> Callable[[], Abstract
     if settings.precision == "float32":
         return nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def _with_bar(batches: Iterable[Any], title: str, steps: int) -> Iterable[Any]:
+    """Show how far an epoch is, where the log is a terminal; elsewhere the line at its end must do."""
+    if not sys.stderr.isatty():
+        return batches
+    from tqdm import tqdm
+
+    return tqdm(batches, desc=title, total=steps, unit="step", leave=False)
 
 
 @contextmanager

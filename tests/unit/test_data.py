@@ -79,6 +79,34 @@ def test_normalisation_uses_training_images_alone(digits):
     assert torch.allclose(colour.std.double(), expected.std((0, 2, 3), unbiased=False))
 
 
+def test_held_out_images_are_those_that_training_loses(tmp_path, digits):
+    assert data.hold_out(digits, 0) is digits and digits.splits == ("train", "test")
+    less = data.hold_out(digits, 0.1)
+    images, labels = less.raw("held_out")
+    assert less.splits == ("train", "test", "held_out")
+    assert (len(digits.train_images), len(less.train_images), len(images)) == (1437, 1293, 144)
+    parts = torch.cat([less.train_images, images]).flatten(1), torch.cat([less.train_labels, labels])
+    whole = digits.train_images.flatten(1), digits.train_labels
+    pairs = [
+        sorted((image.tobytes(), int(label)) for image, label in zip(x.numpy(), y, strict=True))
+        for x, y in (parts, whole)
+    ]
+    assert pairs[0] == pairs[1]
+    share = torch.bincount(labels) / torch.bincount(digits.train_labels)
+    assert share.min() > 0.09 and share.max() < 0.11
+    assert torch.equal(less.test_images, digits.test_images)
+    again = data.hold_out(digits, 0.1)
+    assert again.digest == less.digest != digits.digest
+    data.save(less, tmp_path / "data.safetensors")
+    opened = data.open_(tmp_path / "data.safetensors")
+    assert opened.splits == less.splits and opened.digest == less.digest
+    assert opened.tensors("held_out")[0].dtype == torch.float32
+    with pytest.raises(ValueError, match="unknown split 'held_out': give one of train, test"):
+        digits.raw("held_out")
+    with pytest.raises(data.DataError, match="train images"):
+        data.hold_out(digits, 1)
+
+
 def test_constant_channel_is_centred_and_not_scaled():
     images = torch.full((4, 1, 2, 2), 9, dtype=torch.uint8)
     dataset = small(train_images=images, test_images=images[:2])
@@ -280,3 +308,157 @@ def test_download_lands_in_the_folder(tmp_path, monkeypatch):
     assert os.listdir(folder) == ["MNIST"]
     assert data.load("mnist", folder).digest == one.digest
     assert len(downloads) == 1
+
+
+def picture(path, colour, size=(8, 8)):
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+def write_image_folder(folder, splits=("train", "test")):
+    """Two classes, three training and two test images each; the red value says which image it is."""
+    for number, split in enumerate(splits):
+        for label, name in enumerate(("cat", "dog")):
+            for image in range(3 - number):
+                picture(folder / split / name / f"{image}.png", (100 * number + 10 * label + image, 200, label))
+    return folder
+
+
+def test_image_folder_is_read_as_torchvision_reads_it(tmp_path):
+    from torchvision.datasets import ImageFolder
+
+    write_image_folder(tmp_path)
+    picture(tmp_path / "train" / "cat" / "deeper" / "9.BMP", (9, 9, 9))
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    for split in ("train", "test"):
+        reference = list(ImageFolder(tmp_path / split))
+        images, labels = dataset.raw(split)
+        assert labels.tolist() == [label for _, label in reference]
+        expected = torch.stack([torch.from_numpy(numpy.array(image)).permute(2, 0, 1) for image, _ in reference])
+        assert torch.equal(images, expected)
+    assert (dataset.name, dataset.classes, dataset.image_shape) == ("image_folder", 2, (3, 8, 8))
+
+
+def test_images_of_any_size_are_scaled_and_cropped_in_the_middle(tmp_path):
+    from PIL import Image
+
+    write_image_folder(tmp_path)
+    wide = Image.new("RGB", (64, 16), (255, 0, 0))
+    wide.paste((0, 40, 80), (20, 0, 44, 16))
+    wide.save(tmp_path / "train" / "cat" / "0.png")
+    Image.new("L", (5, 30), 77).save(tmp_path / "train" / "cat" / "1.png")
+    dataset = data.load("image_folder", tmp_path, image_size=4)
+    assert dataset.image_shape == (3, 4, 4)
+    assert dataset.train_images[0].flatten(1).unique(dim=1).tolist() == [[0], [40], [80]]
+    assert dataset.train_images[1].unique().tolist() == [77]
+    assert data.load("image_folder", tmp_path).image_shape == (3, 32, 32)
+
+
+def test_image_folder_without_splits_is_split_by_seed(tmp_path):
+    for label, name in enumerate(("cat", "dog")):
+        for image in range(10):
+            picture(tmp_path / name / f"{image}.png", (100 * label + image, 0, 0))
+    dataset = data.load("image_folder", tmp_path, seed=3, image_size=2)
+    assert torch.bincount(dataset.test_labels).tolist() == [2, 2]
+    red = torch.cat([dataset.train_images, dataset.test_images])[:, 0, 0, 0]
+    assert sorted(red.tolist()) == [*range(10), *range(100, 110)]
+    assert torch.equal(torch.cat([dataset.train_labels, dataset.test_labels]), (red >= 100).long())
+    assert data.load("image_folder", tmp_path, seed=4, image_size=2).digest != dataset.digest
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The number of images of each decoding."""
+    counts = []
+    decode = data._decode
+
+    def counted(paths, size):
+        counts.append(len(paths))
+        return decode(paths, size)
+
+    monkeypatch.setattr(data, "_decode", counted)
+    return counts
+
+
+def test_images_are_decoded_once_for_each_size(tmp_path, decoded):
+    write_image_folder(tmp_path)
+    first = data.load("image_folder", tmp_path, image_size=8)
+    assert data.load("image_folder", tmp_path, image_size=8).digest == first.digest
+    assert decoded == [6, 4]
+    data.load("image_folder", tmp_path, image_size=4)
+    data.load("image_folder", tmp_path, image_size=8)
+    assert decoded == [6, 4] * 2
+    assert sorted(os.listdir(tmp_path)) == [".onebasin-4.safetensors", ".onebasin-8.safetensors", "test", "train"]
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "renamed", "touched", "size", "class", "cache truncated"])
+def test_changed_folder_is_decoded_again(tmp_path, decoded, change):
+    write_image_folder(tmp_path)
+    first = data.load("image_folder", tmp_path, image_size=8)
+    image, cache = tmp_path / "train" / "cat" / "1.png", tmp_path / ".onebasin-8.safetensors"
+    if change == "added":
+        picture(tmp_path / "test" / "dog" / "7.png", (1, 2, 3))
+    elif change == "removed":
+        image.unlink()
+    elif change == "renamed":
+        image.rename(image.with_name("5.png"))
+    elif change == "touched":
+        os.utime(image, ns=(0, 0))
+    elif change == "size":
+        status = image.stat()
+        picture(image, (250, 3, 7), (40, 40))
+        os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "class":
+        for split in ("train", "test"):
+            (tmp_path / split / "dog").rename(tmp_path / split / "ant")
+    else:
+        content = cache.read_bytes()
+        cache.unlink()
+        cache.write_bytes(content[: len(content) // 2])
+    again = data.load("image_folder", tmp_path, image_size=8)
+    assert len(decoded) == 4
+    assert (again.digest == first.digest) == (change in ("touched", "cache truncated"))
+    assert data.load("image_folder", tmp_path, image_size=8).digest == again.digest
+    assert len(decoded) == 4
+
+
+def test_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, caplog):
+    write_image_folder(tmp_path)
+    (tmp_path / ".onebasin-8.safetensors").mkdir()
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    assert len(dataset.train_images) == 6
+    assert "the decoded images are not kept for another time" in caplog.text
+
+
+def test_bad_image_folders_are_one_readable_line(tmp_path):
+    def refused(folder, message, **options):
+        with pytest.raises(ValueError) as caught:
+            data.load("image_folder", folder, **options)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    refused(tmp_path / "gone", "gone does not exist: give the folder that holds image_folder")
+    assert not (tmp_path / "gone").exists()
+    (tmp_path / "none").mkdir()
+    refused(tmp_path / "none", "none holds 0 class folders: give one folder of images for each class")
+    (tmp_path / "none" / "test" / "cat").mkdir(parents=True)
+    refused(tmp_path / "none", "none has test/ but no train/: give both, or class folders alone")
+    folder = write_image_folder(tmp_path / "all")
+    refused(folder, "image_size must be an integer of at least 1, not 0", image_size=0)
+    bird = folder / "test" / "bird"
+    bird.mkdir()
+    refused(folder, "all/test/bird holds no image (.bmp, .jpeg,")
+    picture(bird / "0.png", (1, 1, 1))
+    refused(folder, "class bird is in test/ alone: train/ and test/ need the same classes")
+    (bird / "0.png").unlink()
+    bird.rmdir()
+    image = folder / "train" / "cat" / "1.png"
+    image.write_bytes(image.read_bytes()[:45])
+    refused(folder, "train/cat/1.png cannot be read (")
+    image.unlink()
+    image.symlink_to("nothing")
+    refused(folder, "train/cat/1.png cannot be read (No such file or directory): repair or remove it")
+    assert sorted(os.listdir(folder)) == ["test", "train"]

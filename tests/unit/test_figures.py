@@ -44,7 +44,8 @@ def curves(models=MODELS, claims=CLAIMS):
                 path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
                 for alpha in ALPHAS:
                     error = 0.01 + height(claim, width, a, b) * 4 * alpha * (1 - alpha)
-                    yield {**path, "a": a, "b": b, "split": split, "alpha": alpha, "loss": 3 * error, "error": error}
+                    values = {"loss": 3 * error, "error": error, "loss_calibrated": None}
+                    yield {**path, "a": a, "b": b, "split": split, "alpha": alpha, **values}
 
 
 def pairs_frame(**kwargs):
@@ -80,11 +81,43 @@ def simplex_frame(resolution=6, models=(("mlp", 16), ("cnn", 4))):
             path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
             corners = dict(zip("abc", triangle, strict=True))
             weights = {"weight_a": a, "weight_b": b, "weight_c": c}
-            rows.append({**path, **corners, "split": split, **weights, "loss": loss, "error": loss / 3})
+            values = {"loss": loss, "error": loss / 3, "loss_calibrated": None}
+            rows.append({**path, **corners, "split": split, **weights, **values})
     return pd.DataFrame(rows).astype({"reference": "Int64"})
 
 
-FRAMES = {"pairs": pairs_frame, "width": width_frame, "simplex": simplex_frame, "methods": methods_frame}
+def instability_frame(shared=(0, 1, 5, 20)):
+    rows = []
+    for (model, widths), epoch, split in itertools.product(MODELS.items(), shared, ["train", "test"]):
+        for width, seed, metric in itertools.product(widths, range(3), ["loss", "error"]):
+            barrier = 0.5 * width**-0.3 * 0.8**epoch * (1 + 0.1 * seed)
+            ends = {"alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+            path = {"model": model, "width": width, "seed": seed, "shared": epoch, "split": split}
+            rows.append({**path, "metric": metric, "barrier": barrier, **ends})
+    return pd.DataFrame(rows)
+
+
+def correction_frame(methods=("none", "activations"), corrections=("none", "reset", "repair")):
+    rows = []
+    gain = {"none": 1.0, "reset": 1.0, "repair": 0.5}
+    for row in curves():
+        if row["claim"] != "strong" and row["method"] in methods:
+            row.pop("reference")
+            rows += [
+                {**row, "correction": name, "error": row["error"] * gain[name], "loss_calibrated": row["loss"] / 2}
+                for name in corrections
+            ]
+    return pd.DataFrame(rows)
+
+
+FRAMES = {
+    "pairs": pairs_frame,
+    "width": width_frame,
+    "simplex": simplex_frame,
+    "methods": methods_frame,
+    "instability": instability_frame,
+    "correction": correction_frame,
+}
 
 
 def visible(figure):
@@ -312,6 +345,60 @@ def test_methods_draws_every_measurement():
             np.testing.assert_allclose(measurements(axis), np.sort(values))
     titles = [axis.get_title() for axis in figure.axes[:4]]
     assert titles == ["similarity (cosine)", "seconds per pair", "error barrier, train", "error barrier, test"]
+
+
+def test_instability_draws_every_measurement_and_the_means():
+    frame = instability_frame()
+    figure = figures.instability(frame)
+    assert len(figure.axes) == 8
+    order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
+    for index, axis in enumerate(figure.axes):
+        (metric, model), split = order[index // 2], ("train", "test")[index % 2]
+        cell = frame[(frame["metric"] == metric) & (frame["model"] == model) & (frame["split"] == split)]
+        np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
+        means = cell.groupby(["width", "shared"])["barrier"].mean()
+        drawn = [line.get_ydata() for line in axis.lines if line.get_marker() != "None"]
+        np.testing.assert_allclose(np.concatenate(drawn), means.to_numpy())
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "1", "5", "20"]
+        assert [list(line.get_ydata()) for line in axis.lines].count([0.02, 0.02]) == (metric == "error")
+    assert figure.axes[0].get_ylabel() == "mlp\nerror barrier"
+    assert figure.axes[6].get_xlabel() == figure.axes[7].get_xlabel() == "shared epochs"
+    assert legend(figure)[:2] == ["width 4", "width 8"]
+    frame.loc[frame["shared"] == 1, "barrier"] = np.nan
+    axis = figures.instability(frame).axes[0]
+    assert len(measurements(axis)) == 4 * 3 * 3
+    assert [text.get_text() for text in axis.texts][0] == "3 × width 16: not finite"
+
+
+def test_correction_draws_curves_and_the_middle():
+    frame = correction_frame()
+    figure = figures.correction(frame)
+    assert len(visible(figure)) == 4 + 3  # mlp at three of its four widths, cnn at two, and the middle of each
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["width 16", "width 64", "width 128", "halfway"]
+    assert figure.axes[0].get_ylabel() == "mlp\ntest accuracy"
+    test = frame[(frame["split"] == "test") & (frame["model"] == "mlp")].assign(accuracy=1 - frame["error"])
+    axis = figure.axes[0]
+    cell = test[test["width"] == 16]
+    pairs = [line for line in axis.lines if line.get_gid() == "measurement"]
+    assert len(pairs) == 6 * 3
+    means = [line.get_ydata() for line in axis.lines if line.get_gid() != "measurement"]
+    expected = cell.groupby(["correction", "method", "alpha"])["accuracy"].mean().unstack()
+    assert sorted(tuple(mean.round(9)) for mean in means) == sorted(map(tuple, expected.to_numpy().round(9)))
+    middle = test[(test["alpha"] == 0.5) & (test["method"] == "activations")]
+    np.testing.assert_allclose(measurements(figure.axes[3]), np.sort(middle["accuracy"]))
+    ends = next(line for line in figure.axes[3].lines if line.get_marker() == "_")
+    np.testing.assert_allclose(ends.get_ydata(), 0.99)
+    assert legend(figure)[:4] == ["not corrected", "reset", "repair", "ends: mean"]
+    assert legend(figure)[4] == "after activation matching: mean over pairs"
+
+
+def test_correction_has_a_row_of_panels_for_each_method():
+    figure = figures.correction(correction_frame(methods=("none", "weights", "activations"), corrections=("repair",)))
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    names = [f"{model}\n{method} matching\ntest accuracy" for model in MODELS for method in ("weight", "activation")]
+    assert labels == names
+    alone = figures.correction(correction_frame(methods=("none",)))
+    assert [axis.get_ylabel() for axis in alone.axes if axis.get_ylabel()] == [f"{m}\ntest accuracy" for m in MODELS]
 
 
 def test_methods_differ_in_colour_shape_and_line():

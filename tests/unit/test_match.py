@@ -130,7 +130,7 @@ def test_skipping_solved_groups_changes_nothing():
     found = match.weights(sym, a, b)
     search.permutation = dict(found.permutation)
     for name in sym.groups:
-        search.grams.clear()
+        search.gains.clear()
         assert not search._improve(name)
 
 

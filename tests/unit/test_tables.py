@@ -20,7 +20,7 @@ def curve(losses, errors, alphas=None, **changes):
     alphas = alphas or [i / (len(losses) - 1) for i in range(len(losses))]
     path = {**PATH, "split": "train", **changes}
     return [
-        {**path, "alpha": alpha, "loss": loss, "error": error}
+        {**path, "alpha": alpha, "loss": loss, "error": error, "loss_calibrated": None}
         for alpha, loss, error in zip(alphas, losses, errors, strict=True)
     ]
 
@@ -31,7 +31,8 @@ def test_importing_tables_needs_neither_torch_nor_pandas():
     assert done.stdout.strip() == "[]"
 
 
-FILES = {name: f"tables/{name}.csv" for name in ("pairs", "width", "simplex", "methods")} | {
+FILES = {name: f"tables/{name}.csv" for name in ("pairs", "width", "simplex", "methods", "instability")} | {
+    "correction": "tables/correction.csv",
     "training": "networks/<model>/width<W>/seed<S>/training.csv",
     "measurements": "measurements/<model>/width<W>/<method>.csv",
     "matching": "permutations/<model>/width<W>/<method>/matching.csv",
@@ -68,9 +69,9 @@ def test_numpy_values_and_any_order_of_keys_make_the_same_bytes(tmp_path):
     tables.write(tmp_path / "2.csv", "pairs", iter(other))
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
     assert (tmp_path / "1.csv").read_text().splitlines() == [
-        "model,width,method,claim,reference,a,b,split,alpha,loss,error",
-        "mlp,16,weights,weak,,0,1,train,0.0,0.1,0.5",
-        "mlp,16,weights,weak,,0,1,train,1.0,0.25,1.0",
+        "model,width,method,claim,reference,a,b,split,alpha,loss,error,loss_calibrated",
+        "mlp,16,weights,weak,,0,1,train,0.0,0.1,0.5,",
+        "mlp,16,weights,weak,,0,1,train,1.0,0.25,1.0,",
     ]
 
 
@@ -129,9 +130,9 @@ HEADER = ",".join(tables.COLUMNS["pairs"])
         ("", "not a table of pairs"),
         ("model,width\nmlp,3\n", "not a table of pairs"),
         (HEADER + "\nmlp,16,weights,weak,,0,1,tr", "line 2 has 8 cells"),
-        (HEADER + "\nmlp,16,weights,weak,,0,1,train,0.0,0.1,x\n", "column error: 'x'"),
-        (HEADER + "\nmlp,,weights,weak,,0,1,train,0.0,0.1,0.1\n", "column width: ''"),
-        (HEADER + "\n,16,weights,weak,,0,1,train,0.0,0.1,0.1\n", "column model: ''"),
+        (HEADER + "\nmlp,16,weights,weak,,0,1,train,0.0,0.1,x,\n", "column error: 'x'"),
+        (HEADER + "\nmlp,,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column width: ''"),
+        (HEADER + "\n,16,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column model: ''"),
         (b"\x93\x00\xff\xfe", "cannot be read"),
     ],
 )
@@ -175,6 +176,15 @@ def test_barriers_from_curves_by_hand():
     assert loss == {**path, "metric": "loss", "barrier": 2.0, "alpha": 0.5, "end_a": 1.0, "end_b": 3.0}
     assert error.pop("barrier") == pytest.approx(0.6)
     assert error == {**path, "metric": "error", "alpha": 0.25, "end_a": 0.2, "end_b": 0.2}
+
+
+def test_barriers_of_calibrated_losses_where_they_were_measured():
+    rows = curve([1.0, 2.0, 1.0], [0.0, 0.0, 0.0])
+    for row, value in zip(rows, [0.5, 0.75, 0.5], strict=True):
+        row["loss_calibrated"] = value
+    loss, error, calibrated = tables.barriers(rows)
+    assert (loss["metric"], error["metric"]) == ("loss", "error")
+    assert calibrated == {**loss, "metric": "loss_calibrated", "barrier": 0.25, "end_a": 0.5, "end_b": 0.5}
 
 
 def test_baseline_is_the_line_between_the_ends_not_their_mean():

@@ -465,6 +465,16 @@ def test_bytes_and_floats_on_the_device_train_alike(tmp_path, monkeypatch):
     assert results(tmp_path / "x") == results(tmp_path / "y")
 
 
+def test_a_terminal_shows_how_far_an_epoch_is_and_a_file_does_not(tmp_path, monkeypatch, capsys):
+    run(tmp_path / "x")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run(tmp_path / "y")
+    shown = capsys.readouterr().err
+    assert [f"epoch {epoch}/4" in shown for epoch in range(6)] == [False, True, True, True, True, False]
+    assert results(tmp_path / "x") == results(tmp_path / "y")
+
+
 def test_branches_share_their_first_epochs(tmp_path):
     epochs = (1, 2, 3, 4)
     run(tmp_path / "trunk", epochs=epochs)

@@ -44,6 +44,21 @@ CASES = {
         "seeds",
         "at least 3, for a pair aligned to a third",
     ),
+    "children at a width of no model": (
+        {"instability": {"widths": [17]}, "experiments": ["instability"]},
+        "instability.widths[0]",
+        "16, 32, 64",
+    ),
+    "children that share all epochs": (
+        {"training": {"epochs": 10}, "experiments": ["instability"]},
+        "instability.epochs",
+        "epochs below training.epochs, 10",
+    ),
+    "corrections at a width of no model": (
+        {"correction": {"widths": [17]}, "experiments": ["correction"]},
+        "correction.widths[0]",
+        "16, 32, 64",
+    ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
@@ -84,6 +99,9 @@ DETAILS = {
     "unknown schedule": ({"training": {"schedule": "linear"}}, "training.schedule", "constant, step, cosine"),
     "unknown experiment": ({"experiments": ["pair"]}, "experiments[0]", "did you mean 'pairs'?"),
     "epochs of one model": ({"models": [{**MLP, "training": {"epochs": 3}}]}, "models[0].training.epochs", "unknown"),
+    "unknown correction": ({"barrier": {"correction": "rest"}}, "barrier.correction", "did you mean 'reset'?"),
+    "one image to fit on": ({"barrier": {"fit_images": 1}}, "barrier.fit_images", "at least 2"),
+    "most images held out": ({"data": {"held_out": 0.9}}, "data.held_out", "at least 0 and of at most 0.5"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }
 

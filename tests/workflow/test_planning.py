@@ -64,11 +64,11 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods"])
+@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods", "instability", "correction"])
 def test_an_experiment_is_a_target(plain, name):
     plan = plain.plan(name)
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = {"pairs", "width", "simplex", "methods"} - {name}
+    others = {"pairs", "width", "simplex", "methods", "instability", "correction"} - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -80,9 +80,10 @@ def test_a_study_plans_and_trains_with_nothing_of_the_default_study(plain, name)
     assert study["training"].keys() == default["training"].keys()
     assert study["data"].keys() >= {"name"}
     assert study["study"] != default["study"]
-    networks = len(study["seeds"]) * sum(len(model["widths"]) for model in study["models"])
-    assert study["seeds_together"] is False
-    assert plain.plan("--configfile", f"studies/{name}")["train"] == networks
+    cells = sum(len(model["widths"]) for model in study["models"])
+    together = study.get("seeds_together", default["seeds_together"])
+    trained = plain.plan("--configfile", f"studies/{name}")["train"]
+    assert trained == (cells if together else cells * len(study["seeds"]))
 
 
 def test_gpus_are_asked_for_by_the_config_alone(plain):

@@ -9,8 +9,9 @@ import time
 
 import psutil
 import pytest
+from PIL import Image
 
-from onebasin import checkpoint, tables
+from onebasin import checkpoint, data, tables
 from onebasin.permutation import Permutation, load_metadata
 
 SEEDS = (0, 1, 2, 3)
@@ -167,6 +168,13 @@ def test_a_value_of_the_barrier_section_neither_retrains_nor_aligns(study, tiny)
     assert plan == {"measure": 3, **dict.fromkeys(DRAWN, 1)}
 
 
+def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tiny):
+    tiny["barrier"]["fit_images"] = 50
+    assert study.plan(*study.configure(tiny)) == {}
+    tiny["barrier"]["correction"] = "repair"
+    assert study.plan(*study.configure(tiny)) == {"measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+
+
 def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
     tiny["simplex"]["resolution"] = 4
     assert study.plan(*study.configure(tiny)) == dict.fromkeys({*TRIANGLES, "all"}, 1)
@@ -175,6 +183,23 @@ def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
 def test_another_data_folder_reruns_nothing(study, tiny):
     tiny["data"] = {"data_dir": "elsewhere"}
     assert study.plan(*study.configure(tiny)) == {}
+
+
+def test_a_changed_folder_of_images_is_read_again_and_a_moved_one_is_not(workplace, tiny):
+    folder = workplace.folder / "mine"
+    for number, name in itertools.product(range(5), ("cat", "dog")):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 5), (number, 0, 0)).save(folder / name / f"{number}.png")
+    tiny["data"] = {"name": "image_folder", "data_dir": "mine", "image_size": 4}
+    workplace.snakemake("data", *workplace.configure(tiny))
+    dataset = data.open_(workplace.results / "data.safetensors")
+    assert (dataset.image_shape, len(dataset.train_images), len(dataset.test_images)) == ((3, 4, 4), 8, 2)
+    tiny["data"]["data_dir"] = "moved"
+    folder = folder.rename(workplace.folder / "moved")
+    os.utime(folder / "cat/1.png", ns=(0, 0))
+    assert workplace.plan("data", *workplace.configure(tiny)) == {}
+    (folder / "cat/1.png").unlink()
+    assert workplace.plan("data", *workplace.configure(tiny)) == {"data": 1}
 
 
 def test_another_width_adds_its_own_jobs_alone(study, tiny):
@@ -214,6 +239,73 @@ def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
     for method in METHODS:
         name = f"permutations/mlp/width4/{method}/matching.csv"
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
+
+
+def test_children_share_their_first_epochs_alone(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    tiny["instability"] = {"widths": [4], "epochs": [2, 0]}
+    tiny["seeds_together"] = False
+    assert copy.plan("instability", *copy.configure(tiny))["instability_train"] == 2 * len(SEEDS)
+    tiny["seeds_together"] = True
+    configfile = copy.configure(tiny)
+    jobs = ["instability_train", "instability_measure", "instability_table", "instability_figure", "instability"]
+    assert copy.plan("instability", *configfile) == dict.fromkeys(jobs, 1)
+    copy.snakemake("instability", *configfile)
+    for seed, shared in itertools.product(SEEDS, (0, 2)):
+        folder = copy.results / f"networks/mlp/width4/seed{seed}"
+        epochs = zip(epochs_of(folder), epochs_of(folder / f"shared{shared}"), strict=True)
+        assert [own == child for own, child in epochs] == [epoch < shared for epoch in range(3)]
+    rows = table(copy, "instability")
+    cells = list(itertools.product(SEEDS, (0, 2), ("train", "test"), ("loss", "error")))
+    assert [(row["seed"], row["shared"], row["split"], row["metric"]) for row in rows] == cells
+    ends = {}
+    for row in table(copy, "width"):
+        if (row["width"], row["method"]) == (4, "none"):
+            ends |= {(row[seed], row["split"], row["metric"]): row[f"end_{seed}"] for seed in "ab"}
+    for row in rows:
+        assert (row["model"], row["width"]) == ("mlp", 4) and row["barrier"] >= 0
+        assert row["end_a"] == pytest.approx(ends[row["seed"], row["split"], row["metric"]])
+        assert row["metric"] == "error" or row["end_b"] != row["end_a"]
+
+
+def epochs_of(folder):
+    """The rows of a training table without their seconds."""
+    return [line.rpartition(",")[0] for line in (folder / "training.csv").read_text().splitlines()[1:]]
+
+
+def test_corrections_are_compared_on_the_same_curves(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    tiny["correction"] = {"widths": [2]}
+    copy.snakemake("correction", *copy.configure(tiny))
+    found = {}
+    for row in table(copy, "correction"):
+        assert (row["model"], row["width"]) == ("cnn", 2)
+        key = tuple(row[name] for name in ("method", "claim", "a", "b", "split", "alpha"))
+        found.setdefault(row["correction"], {})[key] = row["loss"]
+    expected = {
+        tuple(row[name] for name in ("method", "claim", "a", "b", "split", "alpha")): row["loss"]
+        for row in table(copy, "pairs")
+        if row["model"] == "cnn"
+    }
+    assert found["none"] == found["reset"] == expected  # layer norm has nothing to reset
+    ends = [key for key in expected if key[-1] in (0, 1)]
+    assert [found["repair"][key] for key in ends] == pytest.approx([expected[key] for key in ends], rel=1e-3)
+    assert any(abs(found["repair"][key] - value) > 0.01 for key, value in expected.items())
+
+
+def test_with_a_correction_and_held_out_images(workplace, tiny):
+    tiny |= {"models": [{**tiny["models"][0], "widths": [4], "norm": "batch"}], "experiments": ["width", "simplex"]}
+    tiny |= {"data": {"held_out": 0.2}, "matching": [{"name": "weights", "algorithm": "weights"}]}
+    tiny["barrier"] |= {"correction": "reset", "fit_images": 200}
+    workplace.snakemake(*workplace.configure(tiny))
+    assert data.open_(workplace.results / "data.safetensors").splits == ("train", "test", "held_out")
+    rows = table(workplace, "width")
+    assert [row["metric"] for row in rows[:6]] == ["loss", "error", "loss_calibrated"] * 2
+    calibrated = [row for row in rows if row["metric"] == "loss_calibrated"]
+    assert len(calibrated) == len(rows) // 3 and all(row["end_a"] > 0 for row in calibrated)
+    simplex = table(workplace, "simplex")
+    assert all(row["loss_calibrated"] > 0 for row in simplex)
+    assert any(row["loss_calibrated"] != pytest.approx(row["loss"], rel=0.01) for row in simplex)
 
 
 def test_a_truncated_network_is_named(study, tiny, tmp_path):

@@ -5,6 +5,7 @@ no param. So each key that affects a result is a param of just the rules that it
 holds its name too and whose order is fixed.
 """
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -19,6 +20,11 @@ check(config)
 LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", "..", "src").resolve()
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.environ.get("PYTHONPATH")])))
 
+# glibc hands every large tensor back to the system as soon as it is freed, and takes it again page by page at the next
+# operation: a third of the time of a small convolutional network on a CPU.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+
 SEEDS = sorted(config["seeds"])
 PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
 MODELS = {model["name"]: model for model in config["models"]}
@@ -26,21 +32,30 @@ METHODS = {method["name"]: method for method in config["matching"]}
 
 # A cell is a model at one width, whose networks are matched and measured together.
 CELLS = [f"{name}/width{width}" for name, model in MODELS.items() for width in model["widths"]]
-TRIANGLE_CELLS = [
-    f"{name}/width{width}"
-    for name, model in MODELS.items()
-    for width in model["widths"]
-    if width in config["simplex"]["widths"]
-]
+
+
+def cells_at(widths):
+    """The cells of every model that has one of these widths."""
+    return [f"{name}/width{width}" for name, model in MODELS.items() for width in model["widths"] if width in widths]
+
+
+TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
+CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
+CORRECTED_CELLS = cells_at(config["correction"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
 EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH})
 
+# Epochs that children share with the networks from which they come.
+SHARED = sorted(config["instability"]["epochs"])
+
 # What one job has in hand, and what stands for it in the names of log files.
 if config["seeds_together"]:
     TRAINED, NETWORKS_OF_JOB = [f"seed{seed}" for seed in SEEDS], "all"
+    SHARED_OF_JOB, CHILDREN_OF_JOB = SHARED, "all"
 else:
     TRAINED, NETWORKS_OF_JOB = ["seed{seed}"], "seed{seed}"
+    SHARED_OF_JOB, CHILDREN_OF_JOB = ["{shared}"], "seed{seed}-shared{shared}"
 if config["methods_together"]:
     ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS], "all"
 else:
@@ -57,6 +72,7 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     width=r"[1-9]\d*",
     seed=r"\d+",
+    shared=r"\d+",
     method="|".join(map(re.escape, ["none", *METHODS])),
 
 
@@ -66,9 +82,27 @@ def stable(section, without=()):
 
 
 def data_settings():
-    """What the data set depends on; a folder of the user's own is one, but where a known data set lies is not."""
+    """What the data set depends on: not where it lies, for moving it must not train every network again."""
     own = config["data"]["name"] == "image_folder"
-    return stable(config["data"], without=() if own else ("data_dir", "image_size"))
+    return stable(config["data"], without=("data_dir",) if own else ("data_dir", "image_size"))
+
+
+def files_of_data(wildcards):
+    """The hash of the names and sizes of the images of a user's own folder; a copy with other times is the same."""
+    if config["data"]["name"] != "image_folder":
+        return None
+    digest = hashlib.sha256()
+    folder = Path(config["data"]["data_dir"]).expanduser()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()
+        for path in (Path(parent, file) for file in sorted(files) if not file.startswith(".")):
+            digest.update(f"{path.relative_to(folder)}\0{os.path.getsize(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def barrier_settings():
+    """How networks are measured, without what only a correction needs where there is none."""
+    return stable(config["barrier"], without=("fit_images",) if config["barrier"]["correction"] == "none" else ())
 
 
 def architecture_of(wildcards):

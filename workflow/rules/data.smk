@@ -22,5 +22,6 @@ rule data:
         gpu=0,
     params:
         data=data_settings(),
+        files=files_of_data,
     script:
         "../scripts/data.py"

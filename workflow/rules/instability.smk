@@ -83,7 +83,7 @@ rule instability_measure:
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
-        barrier=stable(config["barrier"]),
+        barrier=barrier_settings(),
         seeds=SEEDS,
         shared=SHARED,
     script:

@@ -32,7 +32,7 @@ rule measure:
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
-        barrier=stable(config["barrier"]),
+        barrier=barrier_settings(),
         seeds=SEEDS,
     script:
         "../scripts/measure.py"

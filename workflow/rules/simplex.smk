@@ -44,7 +44,7 @@ rule simplex_measure:
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
-        simplex=stable({**config["barrier"], **config["simplex"]}, without=("points", "widths")),
+        simplex=stable({**barrier_settings(), **config["simplex"]}, without=("points", "widths")),
         methods=list(METHODS),
         seeds=SEEDS,
     script:

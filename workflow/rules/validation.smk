@@ -16,6 +16,8 @@ NETWORKS_NEEDED = {
     "methods": (2, "a pair"),
     "width": (3, "a pair aligned to a third network"),
     "simplex": (4, "a triangle aligned to a fourth network"),
+    "instability": (1, "a network and its child"),
+    "correction": (2, "a pair"),
 }
 
 
@@ -162,12 +164,19 @@ def check_networks(seeds, experiments):
             )
 
 
-def check_simplex(widths, models):
+def check_widths(key, widths, models):
+    """Refuse a width that no model has."""
     known = {width for model in models for width in model["widths"]}
     for index, width in enumerate(widths):
         if width not in known:
             allowed = ", ".join(map(str, sorted(known)))
-            refuse(f"simplex.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
+            refuse(f"{key}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
+
+
+def check_shared(shared, epochs):
+    late = [epoch for epoch in shared if epoch >= epochs]
+    if late:
+        refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
 
 
 def check_folders(name, data_dir, results):
@@ -199,6 +208,9 @@ def check(config):
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
     check_networks(config["seeds"], config["experiments"])
-    if "simplex" in config["experiments"]:
-        check_simplex(config["simplex"]["widths"], config["models"])
+    for name in ("simplex", "instability", "correction"):
+        if name in config["experiments"]:
+            check_widths(name, config[name]["widths"], config["models"])
+    if "instability" in config["experiments"]:
+        check_shared(config["instability"]["epochs"], training["epochs"])
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

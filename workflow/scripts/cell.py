@@ -1,12 +1,13 @@
 """A cell, a model at one width, as align and measure jobs find it: its trained networks, their symmetry, the data."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from onebasin import checkpoint, data, models, symmetry
+from onebasin import barrier, checkpoint, data, models, repair, symmetry
 from onebasin.permutation import Permutation
 
 State = dict[str, torch.Tensor]
@@ -52,6 +53,40 @@ def open_cell(snakemake: Any) -> Cell:
     found = symmetry.discover(model, dataset.tensors("train", limit=2, device=device)[0])
     address = {"model": snakemake.wildcards.model, "width": width}
     return Cell(address, dataset, model, states, found, device)
+
+
+class Measurement:
+    """How networks between others are measured: on which images, how corrected, and how calibrated.
+
+    Args:
+        cell: the model.
+        settings: the section `barrier` of the config.
+    """
+
+    def __init__(self, cell: Cell, settings: Mapping[str, Any]) -> None:
+        self.model = cell.model
+        self.settings = settings
+        self.splits = {"train": cell.images("train", settings["train_images"]), "test": cell.images("test")}
+        self.held_out = cell.images("held_out") if "held_out" in cell.dataset.splits else None
+        self.fitted = cell.images("train", settings["fit_images"])[0] if "fit_images" in settings else None
+
+    def rows(
+        self, states: Sequence[State], weights: torch.Tensor, correction: str | None = None
+    ) -> Iterator[tuple[list[float], dict[str, Any]]]:
+        """Measure the networks with these weights [K, n] between n states; give each row of weights with its columns.
+
+        The correction is that of the settings unless another is given.
+        """
+        correct = repair.correction(correction or self.settings["correction"], self.model, states, self.fitted)
+        measured = barrier.measure(
+            *(self.model, states, weights, self.splits),
+            batch_size=self.settings["batch_size"],
+            correct=correct,
+            held_out=self.held_out,
+        )
+        for split, values in measured.items():
+            for mixture, columns in zip(weights.tolist(), values.rows(), strict=True):
+                yield mixture, {"split": split, **columns}
 
 
 def open_permutations(paths: list[str], method: str) -> dict[tuple[int, int], Permutation]:

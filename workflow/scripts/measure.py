@@ -5,14 +5,13 @@ from pathlib import Path
 from job import logged
 
 with logged(snakemake):
-    from cell import open_cell, open_permutations
+    from cell import Measurement, open_cell, open_permutations
 
     from onebasin import barrier, claims, tables
 
     cell = open_cell(snakemake)
-    settings = snakemake.params.barrier
-    splits = {"train": cell.images("train", settings["train_images"]), "test": cell.images("test")}
-    weights = barrier.line(settings["points"])
+    measurement = Measurement(cell, snakemake.params.barrier)
+    weights = barrier.line(snakemake.params.barrier["points"])
     for table in snakemake.output.tables:
         method = Path(table).stem
         permutations = open_permutations(snakemake.input.permutations, method)
@@ -21,10 +20,5 @@ with logged(snakemake):
             ends = claims.endpoints(path, cell.states, permutations, cell.symmetry)
             about = {**cell.address, "method": method, "claim": path.claim}
             about |= {"reference": path.reference, "a": path.a, "b": path.b}
-            for split, (images, labels) in splits.items():
-                curve = barrier.losses(cell.model, ends, weights, images, labels, batch_size=settings["batch_size"])
-                rows += [
-                    {**about, "split": split, "alpha": alpha, "loss": loss, "error": error}
-                    for alpha, loss, error in zip(weights[:, 1].tolist(), *curve, strict=True)
-                ]
+            rows += [{**about, "alpha": alpha, **values} for (_, alpha), values in measurement.rows(ends, weights)]
         tables.write(table, "measurements", rows)

@@ -3,14 +3,13 @@
 from job import logged
 
 with logged(snakemake):
-    from cell import open_cell, open_permutations
+    from cell import Measurement, open_cell, open_permutations
 
     from onebasin import barrier, claims, tables
 
     cell = open_cell(snakemake)
-    settings = snakemake.params.simplex
-    splits = {"train": cell.images("train", settings["train_images"]), "test": cell.images("test")}
-    weights = barrier.grid(3, settings["resolution"])
+    measurement = Measurement(cell, snakemake.params.simplex)
+    weights = barrier.grid(3, snakemake.params.simplex["resolution"])
     rows = []
     for method in ["none", *snakemake.params.methods]:
         permutations = open_permutations(snakemake.input.permutations, method)
@@ -18,10 +17,6 @@ with logged(snakemake):
             corners = claims.corners(triangle, cell.states, permutations, cell.symmetry)
             about = {**cell.address, "method": method, "claim": triangle.claim, "reference": triangle.reference}
             about |= dict(zip("abc", triangle.corners, strict=True))
-            for split, (images, labels) in splits.items():
-                values = barrier.losses(cell.model, corners, weights, images, labels, batch_size=settings["batch_size"])
-                rows += [
-                    {**about, "split": split, "weight_a": a, "weight_b": b, "weight_c": c, "loss": loss, "error": error}
-                    for (a, b, c), loss, error in zip(weights.tolist(), *values, strict=True)
-                ]
+            for (a, b, c), values in measurement.rows(corners, weights):
+                rows.append({**about, "weight_a": a, "weight_b": b, "weight_c": c, **values})
     tables.write(snakemake.output.table, "simplex", rows)

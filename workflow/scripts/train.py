@@ -5,6 +5,8 @@ from pathlib import Path
 from job import logged
 
 with logged(snakemake):
+    import re
+
     import torch
 
     from onebasin import data, models, seeding, train
@@ -15,8 +17,9 @@ with logged(snakemake):
     dataset = data.open_(snakemake.input.data)
     shape = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
     for folder in (Path(table).parent for table in snakemake.output.tables):
-        seed = int(folder.name.removeprefix("seed"))
-        address = ("network", name, width, seed)
+        # A child has a folder in that of the network with which it shares its first epochs.
+        seed, shared = re.search(r"/seed(\d+)(?:/shared(\d+))?$", folder.as_posix()).groups()
+        address = ("network", name, width, int(seed))
         model = models.build(**architecture, **shape)
         models.initialise(model, seeding.generator(*address, "initialisation"))
         train.train(
@@ -28,6 +31,7 @@ with logged(snakemake):
             table=folder / "training.csv",
             # Undeclared, so that Snakemake leaves it alone when the job fails, and a later one continues from it.
             work=folder / "unfinished",
-            metadata={"model": name, "width": width, "seed": seed, "architecture": architecture},
+            metadata={"model": name, "width": width, "seed": int(seed), "architecture": architecture},
             device="cuda" if snakemake.resources.gpu else "cpu",
+            branch=(int(shared), "child") if shared else None,
         )

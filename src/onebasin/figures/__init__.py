@@ -7,6 +7,8 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from onebasin.figures.correction import correction
+from onebasin.figures.instability import instability
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
 from onebasin.figures.simplex import simplex
@@ -18,7 +20,9 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "width": width,
     "simplex": simplex,
     "methods": methods,
+    "instability": instability,
+    "correction": correction,
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "methods", "pairs", "save", "simplex", "width"]
+__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "save", "simplex", "width"]

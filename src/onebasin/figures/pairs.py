@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from onebasin.figures import style
 from onebasin.figures.style import GREY, Mark
@@ -21,7 +21,7 @@ def pairs(frame: DataFrame) -> Figure:
     style.check(frame)
     models = style.unique(frame["model"])
     splits = [split for split in style.SPLITS if split in set(frame["split"])]
-    widths = {model: _chosen(frame.loc[frame["model"] == model, "width"]) for model in models}
+    widths = {model: style.chosen(frame.loc[frame["model"] == model, "width"]) for model in models}
     rows = [(model, metric) for model in models for metric in style.METRICS]
     marks = style.method_marks(frame["method"])
     columns = max(map(len, widths.values())) * len(splits)
@@ -54,9 +54,3 @@ def _draw(axis: Axes, part: DataFrame, metric: str, mark: Mark) -> None:
     curves = part.pivot(index="alpha", columns=["a", "b"], values=metric)
     axis.plot(curves.index, curves.to_numpy(), color=mark.colour, linewidth=0.5, alpha=0.45, gid="measurement")
     axis.plot(curves.index, curves.mean(axis=1), color=mark.colour, linewidth=1.6, linestyle=mark.line, zorder=3)
-
-
-def _chosen(widths: Series) -> list[int]:
-    """Smallest, middle and largest width, or all where there are no more than three."""
-    values = sorted(widths.unique())
-    return values if len(values) <= 3 else [values[0], values[len(values) // 2], values[-1]]

@@ -89,6 +89,12 @@ def unique(values: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+def chosen(widths: Series) -> list[int]:
+    """The smallest, the middle and the largest width, or all where there are no more than three."""
+    values = sorted(widths.unique())
+    return values if len(values) <= 3 else [values[0], values[len(values) // 2], values[-1]]
+
+
 def method_marks(methods: Iterable[str]) -> dict[str, Mark]:
     """One mark for each matching method; `none` is grey, the others differ in colour and line."""
     marks = {}

@@ -19,7 +19,7 @@ def assign(gain: np.ndarray) -> np.ndarray:
     return linear_sum_assignment(gain, maximize=True)[1]
 
 
-def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 24) -> np.ndarray:
+def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -> np.ndarray:
     """Return an assignment at least as good as ``current``, mostly the best, in a fraction of the time of ``assign``.
 
     Only entries close to the largest of their row and column take part, and those of ``current``.
@@ -30,16 +30,17 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 24) -
         candidates: entries per row that take part, on average.
     """
     size = len(gain)
-    rows = np.arange(size)
-    nearest = (gain.max(axis=1, keepdims=True) + gain.max(axis=0)) / 2 - gain
-    sample = nearest.reshape(-1)[:: max(1, size // 16)]
+    values = gain.reshape(-1)
+    nearest = (gain.max(axis=1, keepdims=True) / 2 + gain.max(axis=0) / 2).reshape(-1)
+    nearest -= values
+    sample = nearest[:: max(1, size // 16)]
     share = min(len(sample) * candidates // size, len(sample) - 1)
     mask = nearest <= np.partition(sample, share)[share]
-    mask[rows, current] = True
+    mask[np.arange(size) * size + current] = True
     flat = np.flatnonzero(mask)
-    starts = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
-    values = gain.reshape(-1)[flat].astype(np.float64)
-    costs = values.max() - values + 1  # an explicit zero would count as no entry
+    starts = np.searchsorted(flat, np.arange(size + 1) * size)
+    taken = values[flat].astype(np.float64)
+    costs = taken.max() - taken + 1  # an explicit zero would count as no entry
     table = csr_array((costs, flat % size, starts), shape=(size, size))
     return min_weight_full_bipartite_matching(table)[1]
 

@@ -10,7 +10,7 @@ nothing changes; then every group is solved in full from fresh Gram matrices, so
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -76,14 +76,21 @@ def weights(
     return Match(best[2], best[0], best[1], time.perf_counter() - start)
 
 
-@dataclass(frozen=True)
-class _Gram:
-    """A Gram matrix, the versions and order of the other groups in it, and whether it was corrected since computed."""
+@dataclass
+class _Gain:
+    """The sum of a group's Gram matrices, and what it was computed with.
 
-    versions: tuple[int, ...]
-    order: np.ndarray
+    Attributes:
+        values: [units of a, units of b], of the places where at most one other group acts.
+        orders: the order of that other group, at each place that has one.
+        corrected: whether the sum was updated since it was computed.
+        others: at each remaining place, the versions of the groups there, and the Gram matrix.
+    """
+
     values: Tensor
+    orders: dict[Place, np.ndarray]
     corrected: bool = False
+    others: dict[Place, tuple[tuple[int, ...], Tensor]] = field(default_factory=dict)
 
 
 class _Search:
@@ -118,7 +125,7 @@ class _Search:
     def reset(self, start: Permutation) -> None:
         self.permutation: dict[str, np.ndarray] = dict(start)
         self.versions = dict.fromkeys(start, 0)
-        self.grams: dict[Place, _Gram] = {}
+        self.gains: dict[str, _Gain] = {}
 
     def run(self, generator: torch.Generator, max_sweeps: int) -> int:
         names = list(self.permutation)
@@ -138,7 +145,7 @@ class _Search:
                 if exact:
                     return sweep
                 solved.clear()
-                self.grams = {place: gram for place, gram in self.grams.items() if not gram.corrected}
+                self.gains = {name: gain for name, gain in self.gains.items() if not gain.corrected}
             exact = small or not changed
         return max_sweeps
 
@@ -148,7 +155,7 @@ class _Search:
             total = sum(self._agreement(name, place, self.permutation) for name, place in places)
             return total / sum(len(self.rows_a[place]) for _, place in places)
         moved = ((key, self.symmetry.apply_to(key, tensor, self.permutation)) for key, tensor in self.b.items())
-        return sum(float((self.a[key].double() * tensor.double()).sum()) for key, tensor in moved)
+        return sum(float((self.a[key] * tensor).sum(dtype=torch.float64)) for key, tensor in moved)
 
     def _surroundings(self, name: str) -> tuple[int, ...]:
         return tuple(self.versions[other] for other in sorted(self.symmetry.neighbours[name]))
@@ -163,7 +170,7 @@ class _Search:
         elif blocks > 1:
             new = self._order_within(name)
         else:
-            gain = sum(self._gram(name, place) for place in self.places[name]).cpu().numpy()  # type: ignore[union-attr]
+            gain = self._gain(name).cpu().numpy()
             current = self.permutation[name]
             order = assign(gain) if exact or len(gain) < LARGE else assign_nearby(gain, current)
             units = np.arange(len(order))
@@ -191,34 +198,61 @@ class _Search:
         tensor = self.symmetry.apply_to(place.key, self.b[place.key], permutation)
         return float((self.rows_a[place] * self._rows(place, tensor)).sum(dtype=torch.float64))
 
-    def _gram(self, name: str, place: Place) -> Tensor:
-        """Return the inner products [units of a, units of b] at one place, with b in the order of all other groups."""
+    def _gain(self, name: str) -> Tensor:
+        """Return what matching each unit of a with each unit of b is worth, with b in the order of all other groups."""
+        simple = [place for place in self.places[name] if self._is_simple(name, place)]
+        if name not in self.gains:
+            size = len(self.permutation[name])
+            values = torch.zeros(size, size, device=next(iter(self.b.values())).device)
+            for place in simple:
+                tensor = self.symmetry.apply_to(place.key, self.b[place.key], self.permutation, skip=name)
+                values.addmm_(self.rows_a[place], self._rows(place, tensor).T)
+            orders = {place: self.permutation[place.other[1]] for place in simple if place.other}
+            self.gains[name] = _Gain(values, orders)
+        gain = self.gains[name]
+        for place in gain.orders:
+            self._correct(gain, place)
+        total = gain.values
+        for place in self.places[name]:
+            if place not in simple:
+                total = total + self._gram(name, place, gain)
+        return total
+
+    def _is_simple(self, name: str, place: Place) -> bool:
+        acting = self.acting[place.key]
+        return acting == [name] or (place.other is not None and len(acting) == 2)
+
+    def _correct(self, gain: _Gain, place: Place) -> None:
+        """Update a sum of Gram matrices for the units of the other group that moved since."""
+        assert place.other is not None
+        axis, other = place.other
+        old, new = gain.orders[place], self.permutation[other]
+        moved = np.flatnonzero(new != old)
+        if not len(moved):
+            return
+        a, b = self.a[place.key], self.b[place.key]
+        here, before, after = (torch.from_numpy(index).to(b.device) for index in (moved, old[moved], new[moved]))
+        change = place.units(b.index_select(axis, after) - b.index_select(axis, before))
+        kept = place.units(a.index_select(axis, here))
+        if self.cosine:  # the length of a unit's parameters does not depend on their order
+            kept = kept / place.units(a).norm(dim=1, keepdim=True).clamp_min(1e-12)
+            change = change / place.units(b).norm(dim=1, keepdim=True).clamp_min(1e-12)
+        gain.values.addmm_(kept, change.T)
+        gain.orders[place] = new
+        gain.corrected = True
+
+    def _gram(self, name: str, place: Place, gain: _Gain) -> Tensor:
+        """Return the inner products at one place where several groups act, or this one twice."""
         key, acting = place.key, self.acting[place.key]
-        others = [other for other in acting if other != name]
         twice = acting.count(name) > 1
-        versions = tuple(self.versions[other] for other in (*others, *([name] if twice else [])))
-        kept = self.grams.get(place)
-        if kept is not None and kept.versions == versions:
-            return kept.values
-        if kept is not None and place.other is not None and not self.cosine:
-            axis, other = place.other
-            new, old = self.permutation[other], kept.order
-            moved = np.flatnonzero(new != old)
-            if len(moved) < len(new) // 2:
-                before, after, here = (torch.from_numpy(index).to(self.b[key].device) for index in (old, new, moved))
-                change = self.b[key].index_select(axis, after[here]) - self.b[key].index_select(axis, before[here])
-                values = kept.values + place.units(self.a[key].index_select(axis, here)) @ place.units(change).T
-                self.grams[place] = _Gram(versions, new, values, corrected=True)
-                return values
-        tensor = self.b[key]
-        if others or twice:
-            tensor = self.symmetry.apply_to(key, tensor, self.permutation, skip=None if twice else name)
-        rows = self._rows(place, tensor)
-        if twice:  # this axis went along with the other one: put it back
-            rows = rows[torch.from_numpy(np.argsort(self.permutation[name])).to(rows.device)]
-        order = self.permutation[place.other[1]] if place.other else np.empty(0, dtype=np.int64)
-        self.grams[place] = _Gram(versions, order, self.rows_a[place] @ rows.T)
-        return self.grams[place].values
+        versions = tuple(self.versions[other] for other in acting if twice or other != name)
+        if place not in gain.others or gain.others[place][0] != versions:
+            tensor = self.symmetry.apply_to(key, self.b[key], self.permutation, skip=None if twice else name)
+            rows = self._rows(place, tensor)
+            if twice:  # this axis went along with the other one: put it back
+                rows = rows[torch.from_numpy(np.argsort(self.permutation[name])).to(rows.device)]
+            gain.others[place] = versions, self.rows_a[place] @ rows.T
+        return gain.others[place][1]
 
     def _order_within(self, name: str) -> dict[str, np.ndarray]:
         """Order the units within each block, the blocks held where they are."""

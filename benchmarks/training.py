@@ -1,0 +1,248 @@
+"""Training and barrier evaluation against plain loops, side by side in one run.
+
+    python benchmarks/training.py --data-dir FOLDER   (where MNIST lies; random images of its size without)
+
+The plain loop is the one of tutorials: a DataLoader, transforms of one sample at a time, torch.optim, the loss read at
+every step, float32. It trains the same network on the same images with the same settings. The floor is the time that
+the floating-point operations of a step take at the rate of a large matrix product, measured here in the same run.
+"""
+
+import argparse
+import csv
+import logging
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision import transforms
+from torchvision.transforms.functional import to_pil_image
+
+from onebasin import barrier, data, models, seeding, train
+
+BATCH = 128
+TEST = 10  # Our epochs end with the test images, the plain ones do not.
+SGD: dict[str, Any] = {"batch_size": BATCH, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Samples(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """The training images one by one, each transformed when it is asked for."""
+
+    def __init__(self, dataset: data.Dataset, augment: bool) -> None:
+        self.images = [to_pil_image(image) for image in dataset.train_images]
+        self.labels = dataset.train_labels.tolist()
+        size = dataset.image_shape[1]
+        random = [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()] if augment else []
+        scale = transforms.Normalize((dataset.mean / 255).tolist(), (dataset.std / 255).tolist())
+        self.transform = transforms.Compose([*random, transforms.ToTensor(), scale])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.images[index]), self.labels[index]
+
+
+def network(dataset: data.Dataset, family: str, **options: Any) -> nn.Module:
+    """Build and initialise a network."""
+    model = models.build(family, image_shape=dataset.image_shape, classes=dataset.classes, **options)
+    models.initialise(model, seeding.generator("benchmark"))
+    return model
+
+
+def random_images(shape: tuple[int, int, int], n: int) -> data.Dataset:
+    """Give random images with random labels of 10 classes."""
+    generator = seeding.generator("benchmark", "images")
+    images = torch.randint(256, (n, *shape), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(10, (n,), generator=generator)
+    return data.Dataset("random", images, labels, images[:TEST], labels[:TEST], 10)
+
+
+def plain_epochs(model: nn.Module, dataset: data.Dataset, augment: bool, workers: int, device: str) -> Iterator[float]:
+    """Train as tutorials do; give the seconds of each epoch."""
+    model.to(device).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=SGD["lr"], momentum=0.9, weight_decay=1e-4)
+    loader = DataLoader(
+        Samples(dataset, augment), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    while True:
+        start, total = time.perf_counter(), 0.0
+        for images, labels in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        yield time.perf_counter() - start
+
+
+def our_epochs(model: nn.Module, dataset: data.Dataset, settings: train.Settings, device: str) -> list[float]:
+    """Train as a study does; return the seconds of each epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder, "training.csv")
+        train.train(
+            model,
+            dataset,
+            settings,
+            seed_address=("benchmark",),
+            checkpoints={},
+            table=table,
+            work=Path(folder, "work"),
+            metadata={},
+            device=device,
+        )
+        return [float(row["seconds"]) for row in csv.DictReader(table.read_text().splitlines())]
+
+
+def rate_of_products(dtype: torch.dtype, device: str) -> float:
+    """Measure floating-point operations per second in products of large matrices."""
+    size = 2048 if device == "cpu" else 8192
+    matrix = torch.randn(size, size, device=device, dtype=dtype)
+    return 2 * size**3 / min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def operations(model: nn.Module, dataset: data.Dataset) -> int:
+    """Count the floating-point operations of a training step."""
+    images, labels = dataset.tensors("train", limit=BATCH)
+    with FlopCounterMode(display=False) as counter:
+        F.cross_entropy(model(images), labels).backward()
+    return counter.get_total_flops()
+
+
+def compare_training(
+    title: str, dataset: data.Dataset, family: str, augment: bool, arguments: argparse.Namespace, **options: Any
+) -> None:
+    """Time epochs of both loops in turns, and print medians, ratios and the floor."""
+    device, steps = arguments.device, -(-len(dataset.train_images) // BATCH)
+    plain = plain_epochs(network(dataset, family, **options), dataset, augment, arguments.workers, device)
+    next(plain)
+    times: dict[str, list[float]] = {"plain": [], **{precision: [] for precision in DTYPES}}
+    for _ in range(arguments.rounds):
+        times["plain"].append(next(plain))
+        for precision in DTYPES:
+            settings = train.Settings(
+                epochs=2, augment="flip_crop" if augment else "none", precision=precision, channels_last=True, **SGD
+            )
+            model = network(dataset, family, **options)
+            times[precision].append(our_epochs(model, dataset, settings, device)[-1])
+    work = operations(network(dataset, family, **options), dataset)
+    print(f"{title}: {work / 1e9:.2f} GFLOP a step of {BATCH} images, {steps} steps, {arguments.rounds} rounds")
+    for name, values in times.items():
+        step = statistics.median(values) / steps
+        line = f"  {name:<9} {1e3 * step:8.2f} ms a step"
+        if name != "plain":
+            ratios = [slow / fast for slow, fast in zip(times["plain"], values, strict=True)]
+            floor = work / rate_of_products(DTYPES[name], device)
+            line += f"   {statistics.median(ratios):5.2f} times faster (from {min(ratios):.2f} to {max(ratios):.2f})"
+            line += f"   floor {1e3 * floor:7.2f} ms"
+        print(line, flush=True)
+
+
+def compare_barrier(
+    title: str, dataset: data.Dataset, family: str, arguments: argparse.Namespace, **options: Any
+) -> None:
+    """Time a barrier's evaluation and as many bare forward passes over the same images, in turns."""
+    device, points, size = arguments.device, 5, 1024
+    model = network(dataset, family, **options).to(device).eval()
+    other = network(dataset, family, **options).to(device)
+    states = [model.state_dict(), {key: value + 0.01 for key, value in other.state_dict().items()}]
+    images, labels = dataset.tensors("train", limit=10000, device=device)
+    weights = barrier.line(points)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            for _ in range(points):
+                for batch in images.split(size):
+                    model(batch)
+
+    shares = []
+    for _ in range(arguments.rounds + 1):
+        forward = seconds(bare, device)
+        measured = seconds(lambda: barrier.losses(model, states, weights, images, labels, batch_size=size), device)
+        shares.append(forward / measured)
+    shares = shares[1:]
+    rate = points * len(images) / forward
+    print(
+        f"{title}: barrier at {statistics.median(shares):.3f} of the rate of a bare forward pass "
+        f"(from {min(shares):.3f} to {max(shares):.3f}; {rate:.0f} images/s)",
+        flush=True,
+    )
+
+
+class Memory(logging.Handler):
+    """The memory of this process in MiB after each epoch, whose end training logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Read the memory."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        self.after.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+
+def watch_memory(title: str, dataset: data.Dataset, family: str, epochs: int, device: str, **options: Any) -> None:
+    """Print how much memory training takes after its first epochs and after its last."""
+    memory = Memory()
+    train.log.addHandler(memory)
+    train.log.setLevel(logging.INFO)
+    settings = train.Settings(epochs=epochs, augment="flip_crop", channels_last=True, **SGD)
+    our_epochs(network(dataset, family, **options), dataset, settings, device)
+    train.log.removeHandler(memory)
+    early, late = memory.after[epochs // 4], memory.after[-1]
+    print(f"{title}: {early:.1f} MiB after epoch {epochs // 4 + 1}, {late:.1f} MiB after epoch {epochs}")
+
+
+def main() -> None:
+    """Run all comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", help="folder of MNIST")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=2, help="of torch on the CPU")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the plain loop's DataLoader")
+    parser.add_argument("--images", type=int, default=2560, help="of CIFAR-10's size")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=40, help="in which memory is watched")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    mnist = random_images((1, 28, 28), 60000)
+    if arguments.data_dir:
+        mnist = data.load("mnist", arguments.data_dir)
+        mnist = replace(mnist, test_images=mnist.test_images[:TEST], test_labels=mnist.test_labels[:TEST])
+    cifar = random_images((3, 32, 32), arguments.images)
+    print(f"{arguments.device}, torch {torch.__version__}, {arguments.threads} threads, {arguments.workers} workers")
+    cases: list[tuple[str, data.Dataset, str, dict[str, Any]]] = [
+        ("MLP 784-300-100-10", mnist, "mlp", {"width": 100, "hidden": [3, 1]}),
+        ("VGG-16, width 16", cifar, "vgg16", {"width": 16, "norm": "layer"}),
+        ("ResNet-20, width 16", cifar, "resnet20", {"width": 16, "norm": "layer"}),
+    ]
+    for title, dataset, family, options in cases:
+        compare_training(title, dataset, family, family != "mlp", arguments, **options)
+    for title, dataset, family, options in cases:
+        compare_barrier(title, dataset, family, arguments, **options)
+    small = random_images((3, 32, 32), 4 * BATCH)
+    watch_memory("VGG-16, width 8", small, "vgg16", arguments.epochs, arguments.device, width=8, norm="layer")
+
+
+if __name__ == "__main__":
+    main()
