@@ -36,6 +36,7 @@ from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
 from onebasin.symmetry import Operations, evaluation
+from onebasin.symmetry.trace import is_elementwise
 
 State = Mapping[str, Tensor]
 Correction = Callable[[State, Sequence[float]], State]
@@ -351,7 +352,7 @@ class _Trace:
             return
         layer = self._parameters.layer(func, call)
         used = [key for key in map(self._parameters.made_of, inputs) if key is not None]
-        if layer is None and not _is_elementwise(func) and _name(func) not in _PLACING:
+        if layer is None and not is_elementwise(func) and _name(func) not in _PLACING:
             self.strange |= dict.fromkeys(used, str(func))
         if used and not made_of:
             for out in outs:
@@ -394,10 +395,3 @@ def _transposed(name: str, call: dict[str, Any], axes: tuple[int, ...]) -> tuple
     elif name not in ("t", "detach", "alias"):
         return None
     return tuple(axes[axis] for axis in order)
-
-
-def _is_elementwise(func: Any) -> bool:
-    # Some in-place variants lack the tag that their functional form carries.
-    packet = getattr(torch.ops.aten, _name(func).removesuffix("_"), None)
-    forms = [func] if packet is None else [func, *(getattr(packet, overload) for overload in packet.overloads())]
-    return any(torch.Tag.pointwise in form.tags for form in forms)

@@ -126,7 +126,7 @@ class Trace:
         if torch.Tag.nondeterministic_seeded in func.tags and not _is_attention(name):
             raise SymmetryError(f"operation {func} is random: the model's output is not a function of its input")
         inputs = any(torch.is_tensor(leaf) for leaf in tree_leaves(call))
-        elementwise = _is_elementwise(func, plain)
+        elementwise = is_elementwise(func)
         try:
             if plain in RULES:
                 RULES[plain](self, call, outs)
@@ -146,14 +146,14 @@ class Trace:
             self.intermediates.append((index, elementwise and plain not in RULES, self._terms[id(outs[0])]))
 
 
-def _is_elementwise(func: Any, plain: str) -> bool:
+def is_elementwise(func: Any) -> bool:
+    """Say whether an ATen operation pairs its arguments index by index, after broadcasting."""
+    plain = func._schema.name.split("::")[1].removesuffix("_")
     if plain in ELEMENTWISE:
         return True
     # Some in-place variants lack the tag that their functional form carries.
-    forms = [func]
-    if hasattr(torch.ops.aten, plain):
-        packet = getattr(torch.ops.aten, plain)
-        forms += [getattr(packet, overload) for overload in packet.overloads()]
+    packet = getattr(torch.ops.aten, plain, None)
+    forms = [func] if packet is None else [func, *(getattr(packet, overload) for overload in packet.overloads())]
     return any(torch.Tag.pointwise in form.tags for form in forms)
 
 
