@@ -273,11 +273,13 @@ def load(
     The data set `image_folder` is a folder of the user's own with one folder of images for each class, as torchvision's
     `ImageFolder` reads it, below `train/` and `test/` or, without these, by itself. Its images are decoded once, and
     kept in the file `.onebasin-<image_size>.safetensors` in that folder until a name, size or time in it changes.
+    Training images that lie class by class, there and in `eurosat`, are put in a random order.
 
     Args:
         name: one of `DATASETS`.
         data_dir: the folder where the data lies, as torchvision lays it out, or goes; `digits` needs none.
-        seed: of the split, for data sets that come without one (`digits`, `eurosat`, `image_folder` at times).
+        seed: of the split of data sets that come without one (`digits`, `eurosat`, `image_folder` at times), and of the
+            random order.
         download: fetch what is not in `data_dir`.
         image_size: height and width in pixels to which images of `image_folder` are scaled, their longer side cropped.
 
@@ -303,10 +305,19 @@ def load(
         _from_image_folder(folder, image_size) if name == "image_folder" else _from_torchvision(name, folder, download)
     )
     if len(parts) == 2:
-        return _split(name, *parts, seed)
-    train_images, train_labels, test_images, test_labels = parts
-    classes = int(torch.cat([train_labels, test_labels]).max()) + 1
-    return Dataset(name, train_images, train_labels, test_images, test_labels, classes)
+        dataset = _split(name, *parts, seed)
+    else:
+        train_images, train_labels, test_images, test_labels = parts
+        classes = int(torch.cat([train_labels, test_labels]).max()) + 1
+        dataset = Dataset(name, train_images, train_labels, test_images, test_labels, classes)
+    return _mix(dataset, seed) if name in _BY_CLASS else dataset
+
+
+def _mix(dataset: Dataset, seed: int) -> Dataset:
+    """Put the training images in a random order, so that the first ones are of all classes."""
+    generator = seeding.generator("data", dataset.name, "order", seed)
+    order = torch.randperm(len(dataset.train_labels), generator=generator)
+    return replace(dataset, train_images=dataset.train_images[order], train_labels=dataset.train_labels[order])
 
 
 def _digits(seed: int) -> Dataset:
@@ -510,5 +521,7 @@ _TORCHVISION: Mapping[str, tuple[Reader, str]] = {
     "svhn": (_read_svhn, "train_32x32.mat"),
     "eurosat": (_read_eurosat, "eurosat"),
 }
+
+_BY_CLASS = ("eurosat", "image_folder")
 
 DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder")

@@ -1,3 +1,4 @@
+import itertools
 import os
 import pickle
 import struct
@@ -334,11 +335,11 @@ def test_image_folder_is_read_as_torchvision_reads_it(tmp_path):
     (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
     dataset = data.load("image_folder", tmp_path, image_size=8)
     for split in ("train", "test"):
-        reference = list(ImageFolder(tmp_path / split))
-        images, labels = dataset.raw(split)
-        assert labels.tolist() == [label for _, label in reference]
-        expected = torch.stack([torch.from_numpy(numpy.array(image)).permute(2, 0, 1) for image, _ in reference])
-        assert torch.equal(images, expected)
+        expected = [
+            (numpy.array(image).transpose(2, 0, 1).tolist(), label) for image, label in ImageFolder(tmp_path / split)
+        ]
+        found = [(image.tolist(), int(label)) for image, label in zip(*dataset.raw(split), strict=True)]
+        assert sorted(found) == sorted(expected)
     assert (dataset.name, dataset.classes, dataset.image_shape) == ("image_folder", 2, (3, 8, 8))
 
 
@@ -352,8 +353,9 @@ def test_images_of_any_size_are_scaled_and_cropped_in_the_middle(tmp_path):
     Image.new("L", (5, 30), 77).save(tmp_path / "train" / "cat" / "1.png")
     dataset = data.load("image_folder", tmp_path, image_size=4)
     assert dataset.image_shape == (3, 4, 4)
-    assert dataset.train_images[0].flatten(1).unique(dim=1).tolist() == [[0], [40], [80]]
-    assert dataset.train_images[1].unique().tolist() == [77]
+    flat = [image.flatten(1).unique(dim=1).tolist() for image in dataset.train_images]
+    assert [[0], [40], [80]] in flat
+    assert [[77], [77], [77]] in flat
     assert data.load("image_folder", tmp_path).image_shape == (3, 32, 32)
 
 
@@ -367,6 +369,20 @@ def test_image_folder_without_splits_is_split_by_seed(tmp_path):
     assert sorted(red.tolist()) == [*range(10), *range(100, 110)]
     assert torch.equal(torch.cat([dataset.train_labels, dataset.test_labels]), (red >= 100).long())
     assert data.load("image_folder", tmp_path, seed=4, image_size=2).digest != dataset.digest
+
+
+@pytest.mark.parametrize("name", ["image_folder", "eurosat"])
+def test_the_first_training_images_are_of_all_classes(tmp_path, name):
+    """What is measured or matched on the first so many images is otherwise measured on one class."""
+    folder = tmp_path / "eurosat" / "2750" if name == "eurosat" else tmp_path
+    for label, image in itertools.product(range(3), range(30)):
+        picture(folder / f"class{label}" / f"{image}.png", (label, 0, 0), (64, 64))
+    dataset = data.load(name, tmp_path, seed=1, download=False, image_size=64)
+    assert torch.equal(dataset.train_images[:, 0, 0, 0].long(), dataset.train_labels)
+    assert torch.bincount(dataset.train_labels).tolist() == [24, 24, 24]
+    assert torch.bincount(dataset.train_labels[:24], minlength=3).min() >= 3
+    assert data.load(name, tmp_path, seed=1, download=False, image_size=64).digest == dataset.digest
+    assert data.load(name, tmp_path, seed=2, download=False, image_size=64).digest != dataset.digest
 
 
 @pytest.fixture
