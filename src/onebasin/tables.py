@@ -49,7 +49,7 @@ _MATCHING = {
     **_PAIR,
     "objective": "what the method maximises, at the permutation found; unit of the method",
     "similarity": "cosine of all permutable parameters of a and the permuted b, -1 to 1",
-    "sweeps": "passes over the permutation groups until nothing changed; 1 where each is solved once",
+    "sweeps": "solutions of a permutation group over the number of groups, rounded up; 1 where each is solved once",
     "seconds": "wall time of the matching, s",
 }
 

@@ -15,7 +15,7 @@ class Match:
     Attributes:
         permutation: one index array per group; apply it to the state of b.
         objective: what the method maximised, at the end (see the method).
-        sweeps: passes over all groups until nothing changed, or 1 for a method that solves each group once.
+        sweeps: how often a group was solved, over the number of groups, rounded up; 1 where each is solved once.
         seconds: wall-clock time of the matching.
     """
 
