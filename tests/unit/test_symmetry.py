@@ -54,9 +54,6 @@ def test_every_group_moves_something(case):
     network = state(model)
     random = sym.random(torch.Generator().manual_seed(1))
     for name, group in sym.groups.items():
-        alone = {other: np.arange(size) for other, size in sym.sizes.items()}
-        for member in (name, *(other for other, g in sym.groups.items() if name in g.within)):
-            alone[member] = random[member]
         if group.within:
             continue
         moved = sym.apply(_consistent(sym, name, random), network)
