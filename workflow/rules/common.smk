@@ -16,6 +16,10 @@ include: "validation.smk"
 
 check(config)
 
+
+include: "estimate.smk"
+
+
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed.
 LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", "..", "src").resolve()
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.environ.get("PYTHONPATH")])))

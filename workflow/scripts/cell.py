@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gpu import device
 
 from onebasin import barrier, checkpoint, data, models, repair, symmetry
 from onebasin.permutation import Permutation
@@ -41,18 +42,18 @@ class Cell:
 def open_cell(snakemake: Any) -> Cell:
     """Read what a job names as its inputs `data` and `networks`, and as its params `architecture` and `seeds`."""
     torch.set_num_threads(snakemake.threads)
-    device = "cuda" if snakemake.resources.gpu else "cpu"
+    where = device(snakemake)
     width = int(snakemake.wildcards.width)
     dataset = data.open_(snakemake.input.data)
     shape = {"image_shape": dataset.image_shape, "classes": dataset.classes}
-    model = models.build(**snakemake.params.architecture, **shape, width=width).to(device).eval()
+    model = models.build(**snakemake.params.architecture, **shape, width=width).to(where).eval()
     states = {
-        seed: checkpoint.load(path, device)[0]
+        seed: checkpoint.load(path, where)[0]
         for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)
     }
-    found = symmetry.discover(model, dataset.tensors("train", limit=2, device=device)[0])
+    found = symmetry.discover(model, dataset.tensors("train", limit=2, device=where)[0])
     address = {"model": snakemake.wildcards.model, "width": width}
-    return Cell(address, dataset, model, states, found, device)
+    return Cell(address, dataset, model, states, found, where)
 
 
 class Measurement:

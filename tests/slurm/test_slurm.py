@@ -1,0 +1,86 @@
+"""The tiny study through the Slurm profile, on a real Slurm: whole, and while jobs, servers and Snakemake are killed."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+from datetime import datetime
+from itertools import combinations
+
+import pytest
+
+
+# Looks often, because the jobs are short; everything else is as in the profile.
+PROFILE = ["--profile", "slurm", "--jobs", "8", "--slurm-init-seconds-before-status-checks", "6"]
+SEEDS = (0, 1, 2, 3)
+
+
+@pytest.fixture
+def slurm(cluster, monkeypatch):
+    """The cluster, which commands of the test find."""
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    return cluster
+
+
+def tables(place):
+    """The bytes of all tables, but for what differs from run to run: the seconds of a matching."""
+    found = {}
+    for path in sorted((place.results / "tables").glob("*.csv")):
+        with open(path, newline="") as stream:
+            rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(stream)]
+        found[path.name] = rows if "seconds" in path.read_text().split("\n")[0] else path.read_bytes()
+    return found
+
+
+def begin(place, configfile, *arguments):
+    """Start a study through the profile."""
+    log = open(place.folder / "snakemake.log", "a")
+    process = subprocess.Popen(
+        place.command(*PROFILE, *configfile, *arguments),
+        cwd=place.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    log.close()
+    return process
+
+
+def finish(place, process, patience_s=240):
+    try:
+        code = process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        code = None
+    assert code == 0, (place.folder / "snakemake.log").read_text()
+
+
+def log_of(place, job):
+    return (place.results / "logs" / f"{job}.log").read_text()
+
+
+def span(text):
+    """The GPUs of a job and the times between which it held them, from its log."""
+    moment = r"^([\d-]+ [\d:]+,\d+) "
+    began = re.search(moment + r"begins on .*, GPUs (\S+)$", text, re.M)
+    ended = re.search(moment + r"ends$", text, re.M)
+    times = [datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f") for match in (began, ended)]
+    return began[2], *times
+
+
+def test_it_completes_with_the_bytes_of_a_local_run_and_a_gpu_for_each_job(slurm, study, workplace, tiny):
+    tiny["resources"] = {"gpu": 1, "device": "cpu"}
+    finish(workplace, begin(workplace, workplace.configure(tiny)))
+    assert tables(workplace) == tables(study)
+    jobs = {path: span(path.read_text()) for path in (workplace.results / "logs").rglob("*.log")}
+    on_gpus = {path: held for path, held in jobs.items() if held[0] != "none"}
+    rules = {path.relative_to(workplace.results / "logs").parts[0] for path in on_gpus}
+    assert rules == {"train", "align", "measure", "simplex_measure"}
+    assert {held[0] for held in on_gpus.values()} == {"0", "1"}
+    for (device, begun, ended), (other, other_begun, other_ended) in combinations(on_gpus.values(), 2):
+        assert device != other or ended <= other_begun or other_ended <= begun
+    overlaps = [a for a, b in combinations(on_gpus.values(), 2) if a[1] < b[2] and b[1] < a[2]]
+    assert overlaps, "no two GPU jobs ran at once"
