@@ -14,12 +14,14 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/measure.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/pairs.smk"
 include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/cost.smk"
 
 
 rule all:

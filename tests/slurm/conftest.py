@@ -114,15 +114,14 @@ class Cluster:
         server.wait(PATIENCE_S)
 
     def _serve(self, name, *arguments):
-        log = open(self.folder / f"{name}.out", "a")
-        self.servers[name] = subprocess.Popen(
-            [shutil.which(name, path=self.environment["PATH"]), *arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        log.close()
+        with open(self.folder / f"{name}.out", "a") as log:
+            self.servers[name] = subprocess.Popen(
+                [shutil.which(name, path=self.environment["PATH"]), *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def run(self, *command, check=True):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S)

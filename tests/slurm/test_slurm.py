@@ -1,4 +1,4 @@
-"""The tiny study through the Slurm profile, on a real Slurm: whole, and while jobs, servers and Snakemake are killed."""
+"""The tiny study through the Slurm profile, on a real Slurm: while jobs, servers and Snakemake are killed, too."""
 
 import csv
 import os
@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import combinations
 
 import pytest
-
 
 # Looks often, because the jobs are short; everything else is as in the profile.
 PROFILE = ["--profile", "slurm", "--jobs", "8", "--slurm-init-seconds-before-status-checks", "6"]
@@ -36,17 +35,15 @@ def tables(place):
 
 def begin(place, configfile, *arguments):
     """Start a study through the profile."""
-    log = open(place.folder / "snakemake.log", "a")
-    process = subprocess.Popen(
-        place.command(*PROFILE, *configfile, *arguments),
-        cwd=place.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    log.close()
-    return process
+    with open(place.folder / "snakemake.log", "a") as log:
+        return subprocess.Popen(
+            place.command(*PROFILE, *configfile, *arguments),
+            cwd=place.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def finish(place, process, patience_s=240):

@@ -66,6 +66,14 @@ else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
 
 
+scattergather:
+    pairs=1,
+
+
+# Jobs that share the pairs of a model and width; more than one if a profile says so.
+PARTS = len(scatter.pairs("{scatteritem}"))
+
+
 pathvars:
     results=f"results/{config['study']}",
     logs=f"results/{config['study']}/logs",

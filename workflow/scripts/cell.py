@@ -56,6 +56,12 @@ def open_cell(snakemake: Any) -> Cell:
     return Cell(address, dataset, model, states, found, where)
 
 
+def part_of(items: Sequence[Any], snakemake: Any) -> Sequence[Any]:
+    """Give the items of a job that shares them with others: for the part 2-of-3, the second third; else all."""
+    number, parts = map(int, snakemake.wildcards.get("scatteritem", "1-of-1").split("-of-"))
+    return items[len(items) * (number - 1) // parts : len(items) * number // parts]
+
+
 class Measurement:
     """How networks between others are measured: on which images, how corrected, and how calibrated.
 
