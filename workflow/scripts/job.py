@@ -24,7 +24,8 @@ def logged(snakemake: Any) -> Iterator[None]:
             if snakemake.resources.get("gpu"):
                 take_device()
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if snakemake.resources.get("gpu") else "none"
-            logging.info("begins on %s, CPU threads %d, GPUs %s", platform.node(), snakemake.threads, visible)
+            place = (platform.node(), os.getpid(), snakemake.threads, visible)
+            logging.info("begins on %s as process %d, CPU threads %d, GPUs %s", *place)
             yield
             logging.info("ends")
         except Exception as error:
