@@ -87,7 +87,7 @@ def test_estimates_grow_with_the_work(default):
     one, four = found.Work(trainings=1), found.Work(trainings=4)
     start = found.CPU.startup_s
     assert four.seconds(narrow) - start == pytest.approx(4 * (one.seconds(narrow) - start))
-    assert one.seconds(wide) > 100 * one.seconds(narrow) and one.memory(wide) > one.memory(narrow) + 1000
+    assert one.seconds(wide) > 10 * one.seconds(narrow) and one.memory(wide) > one.memory(narrow) + 1000
     assert one.runtime(wide, 2) == 2 * one.runtime(wide, 1) and one.mem_mb(wide, 3) == 3 * one.mem_mb(wide, 1)
     methods = [{"algorithm": "weights"}, {"algorithm": "activations", "n_images": 1000}]
     for method in methods:

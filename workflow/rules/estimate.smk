@@ -87,33 +87,33 @@ class Layer(NamedTuple):
 
 def layers(model, width):
     """The layers of a network of the model."""
-    channels, height, breadth = images().shape
-    pixels = height * breadth
+    channels, *sides = images().shape
     found = []
 
-    def convolve(outputs, kernel=9):
+    def convolve(outputs):
         nonlocal channels
-        found.append(Layer(channels * kernel, outputs, pixels))
+        found.append(Layer(9 * channels, outputs, math.prod(sides)))
         channels = outputs
 
     if model["family"] == "mlp":
-        sizes = [channels * pixels, *(round(width * multiple) for multiple in model["hidden"])]
+        sizes = [channels * math.prod(sides), *(round(width * multiple) for multiple in model["hidden"])]
         return [Layer(a, b, 1) for a, b in zip(sizes, [*sizes[1:], images().classes])]
     if model["family"] == "cnn":
         for index, multiple in enumerate(model["channels"]):
-            pixels = max(1, pixels // 4) if index else pixels
+            sides = [side // 2 for side in sides] if index else sides
             convolve(round(width * multiple))
     elif model["family"] == "vgg16":
         for multiple, depth in ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3)):
             for _ in range(depth):
                 convolve(width * multiple)
-            pixels = max(1, pixels // 4)
+            sides = [side // 2 for side in sides]
     else:
+        # ResNet-20, and what stands for a family without a formula.
         convolve(width)
         for stage, multiple in enumerate((1, 2, 4)):
-            pixels = max(1, pixels // 4) if stage else pixels
             if stage:
-                found.append(Layer(channels, width * multiple, pixels))
+                sides = [math.ceil(side / 2) for side in sides]
+                found.append(Layer(channels, width * multiple, math.prod(sides)))
             for _ in range(6):
                 convolve(width * multiple)
     return [*found, Layer(channels, images().classes, 1)]
