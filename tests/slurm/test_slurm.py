@@ -70,7 +70,8 @@ def test_it_completes_with_the_bytes_of_a_local_run_and_a_gpu_for_each_job(slurm
     jobs = {path: span(path.read_text()) for path in (workplace.results / "logs").rglob("*.log")}
     on_gpus = {path: held for path, held in jobs.items() if held[0] != "none"}
     rules = {path.relative_to(workplace.results / "logs").parts[0] for path in on_gpus}
-    assert rules == {"train", "align", "measure", "simplex_measure"}
+    # The data, the matching of small networks, tables and figures do without.
+    assert rules == {"train", "measure", "simplex_measure"}
     assert {held[0] for held in on_gpus.values()} == {"0", "1"}
     for (device, begun, ended), (other, other_begun, other_ended) in combinations(on_gpus.values(), 2):
         assert device != other or ended <= other_begun or other_ended <= begun

@@ -96,7 +96,13 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"}
+    # Small networks are matched on a CPU.
+    assert with_gpu == {"train", "measure", "simplex_measure"}
+    configfile = plain.configure(
+        {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
+    )
+    output = plain.snakemake("--dry-run", *configfile)
+    assert dict(re.findall(r"^rule align:$.*?width=(\d+)$.*?gpu=(\d)", output, re.M | re.S)) == {"64": "0", "8192": "1"}
 
 
 def test_lint_is_clean(plain):

@@ -38,7 +38,7 @@ rule align:
     resources:
         runtime=ALIGN_WORK.runtime,
         mem_mb=ALIGN_WORK.mem_mb,
-        gpu=config["resources"]["gpu"],
+        gpu=ALIGN_WORK.gpu,
     params:
         architecture=architecture_of,
         methods=settings_of_methods,

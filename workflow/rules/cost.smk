@@ -10,7 +10,8 @@ import tempfile
 from collections import defaultdict
 from types import SimpleNamespace
 
-# Seconds of a job that has no estimate: of a table or a figure.
+# Jobs that have no estimate, and the seconds of each.
+SMALL = ("_table", "_figure", "_gather")
 SMALL_JOB_S = 4
 
 
@@ -44,20 +45,22 @@ def planned_jobs():
 def print_cost():
     """Print a line for each rule, and their sum."""
     work = {name.removesuffix("_WORK").lower(): value for name, value in globals().items() if isinstance(value, Work)}
-    seconds = defaultdict(list)
+    jobs = defaultdict(list)
     for rule, wildcards in planned_jobs():
-        # A target, of the name of an experiment or `all`, does nothing itself.
-        if rule in work or rule.endswith(("_table", "_figure", "_gather")):
-            seconds[rule].append(work[rule].seconds(wildcards) if rule in work else SMALL_JOB_S)
-    threads, gpus = config["resources"]["threads"], config["resources"]["gpu"]
+        if rule in work:
+            seconds = work[rule].seconds(wildcards)
+            threads = config["resources"]["threads"] if "model" in wildcards.keys() else 1
+            jobs[rule].append((seconds, seconds * threads, seconds * work[rule].gpu(wildcards)))
+        elif rule.endswith(SMALL):
+            jobs[rule].append((SMALL_JOB_S, SMALL_JOB_S, 0))
+        # What remains is a target, of the name of an experiment or `all`, and does nothing itself.
     lines = []
-    for rule, each in seconds.items():
-        wide = rule in work and rule != "data"
-        hours = sum(each) / 3600
-        lines.append((rule, len(each), hours * (threads if wide else 1), hours * gpus * wide, max(each) / 3600))
-    _, jobs, cpu, gpu, longest = zip(*lines, strict=True)
+    for rule, each in jobs.items():
+        seconds, cpu, gpu = zip(*each, strict=True)
+        lines.append((rule, len(each), sum(cpu) / 3600, sum(gpu) / 3600, max(seconds) / 3600))
+    _, number, cpu, gpu, longest = zip(*lines, strict=True)
     print(f"{'rule':24}{'jobs':>8}{'CPU-hours':>12}{'GPU-hours':>12}{'longest job, h':>16}")
-    for rule, *columns in [*lines, ("all", sum(jobs), sum(cpu), sum(gpu), max(longest))]:
+    for rule, *columns in [*lines, ("all", sum(number), sum(cpu), sum(gpu), max(longest))]:
         print("{:24}{:8d}{:12.2f}{:12.2f}{:16.2f}".format(rule, *columns))
 
 

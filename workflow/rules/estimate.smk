@@ -29,6 +29,9 @@ GPU = Machine(operations=20e12, elements=4e10, layers=12e3, assigned=2e9, startu
 SLOWER = 3
 MINUTES_MORE = 10
 
+# A matching that takes a CPU no longer than this asks for no GPU.
+MATCHED_ON_CPU_S = 600
+
 # Files of images decoded by a data job, and megabytes unpacked, each in a second.
 READ_PER_S = 500
 WRITTEN_MB_PER_S = 20
@@ -138,17 +141,24 @@ class Work:
         self.given = {"trainings": trainings, "pairs": pairs, "methods": methods, "evaluations": evaluations}
         self.given |= {"correction": correction, "networks": networks, "reads": reads}
 
-    def _of(self, wildcards):
+    def gpu(self, wildcards):
+        """The GPUs of a job: none where the study has none, for what has no model, and to match small networks."""
+        if not config["resources"]["gpu"] or "model" not in wildcards.keys():
+            return 0
+        return int(not self.given["pairs"] or self.seconds(wildcards, CPU) > MATCHED_ON_CPU_S)
+
+    def _of(self, wildcards, machine=None):
         """The arguments for these wildcards, the machine, and the layers of the model, none where there is no model."""
         found = {key: value(wildcards) if callable(value) else value for key, value in self.given.items()}
         has_model = "model" in wildcards.keys()
         network = layers(MODELS[wildcards.model], int(wildcards.width)) if has_model else []
-        on_gpu = has_model and config["resources"]["gpu"] and config["resources"]["device"] == "cuda"
-        return found, GPU if on_gpu else CPU, network
+        if machine is None:
+            machine = GPU if self.gpu(wildcards) and config["resources"]["device"] == "cuda" else CPU
+        return found, machine, network
 
-    def seconds(self, wildcards):
-        """The seconds that a job is expected to take."""
-        found, machine, network = self._of(wildcards)
+    def seconds(self, wildcards, machine=None):
+        """The seconds that a job is expected to take, on a machine other than its own if one is given."""
+        found, machine, network = self._of(wildcards, machine)
         size = images()
         if not network:
             return machine.startup_s + found["reads"] / READ_PER_S + size.megabytes / WRITTEN_MB_PER_S

@@ -28,7 +28,7 @@ if PARTS > 1:
         resources:
             runtime=ALIGN_PART_WORK.runtime,
             mem_mb=ALIGN_PART_WORK.mem_mb,
-            gpu=config["resources"]["gpu"],
+            gpu=ALIGN_PART_WORK.gpu,
 
     rule align_gather:
         """Put the permutations of the parts where one job would have written them."""
