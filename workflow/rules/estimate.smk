@@ -2,8 +2,8 @@
 
 The work of a job is counted in trainings of a network, matchings of two networks and evaluations of one network. What
 each of them costs follows from the layers of the model, its width and the data set by closed formulas. The constants of
-a CPU were fitted to the benchmarks of finished jobs (digits, MNIST and CIFAR-10, on cores with AVX-512); those of a GPU
-are assumptions on the low side.
+a CPU were fitted to the benchmarks of 90 finished jobs (digits, MNIST and CIFAR-10, one core with AVX-512), which took
+from a quarter to twice of what is estimated. Those of a GPU, a large one, are assumptions that no benchmark has tested.
 """
 
 import functools
@@ -23,7 +23,7 @@ class Machine(NamedTuple):
 
 
 CPU = Machine(operations=90e9, elements=2.5e8, layers=12e3, assigned=2e9, startup_s=2.5, memory_mb=1000)
-GPU = Machine(operations=20e12, elements=4e10, layers=12e3, assigned=2e9, startup_s=20, memory_mb=4000)
+GPU = Machine(operations=50e12, elements=1e11, layers=12e3, assigned=2e9, startup_s=20, memory_mb=4000)
 
 # A job may take this much longer than estimated, and this many minutes more, until it is stopped.
 SLOWER = 3
