@@ -11,15 +11,23 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/pairs.smk"
 include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
-include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+
+
+if config["networks"]:
+
+    include: "workflow/rules/networks.smk"
+
+else:
+
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/instability.smk"
 
 
 rule all:

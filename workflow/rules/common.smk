@@ -12,13 +12,20 @@ from pathlib import Path
 
 
 include: "validation.smk"
+include: "factories.smk"
 
 
 check(config)
+check_factories(config["models"])
 
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed.
 LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", "..", "src").resolve()
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.environ.get("PYTHONPATH")])))
+OWN_CODE = [own_folder(model["factory"]) for model in config["models"] if "factory" in model]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(map(str, filter(None, [LIBRARY, *OWN_CODE, os.environ.get("PYTHONPATH")])))
+    )
+)
 
 # glibc hands every large tensor back to the system as soon as it is freed, and takes it again page by page at the next
 # operation: a third of the time of a small convolutional network on a CPU.
@@ -106,13 +113,20 @@ def barrier_settings():
 
 
 def architecture_of(wildcards):
-    """The model but for its width: its family and the options of the family."""
-    return stable(MODELS[wildcards.model], without=("name", "widths", "training"))
+    """The model but for its width: its family and the options of the family, or its factory and the hash of its code."""
+    model = MODELS[wildcards.model]
+    architecture = stable(model, without=("name", "widths", "training"))
+    return {**architecture, "code": own_code(model["factory"])} if "factory" in model else architecture
 
 
 def training_of(wildcards):
     """The training settings of a model: those of the study, with its own in their place."""
     return stable({**config["training"], **MODELS[wildcards.model]["training"]}, without=("checkpoints",))
+
+
+def files_of_networks(wildcards):
+    """The files from which the networks of a model and width come, where they were trained elsewhere."""
+    return [network_file(path, wildcards.model, wildcards.width) for path in config["networks"]]
 
 
 def methods_of(wildcards):

@@ -20,6 +20,9 @@ NETWORKS_NEEDED = {
     "correction": (2, "a pair"),
 }
 
+# Experiments that train networks of their own, or need checkpoints from the training of the others.
+NEED_TRAINING = ("instability",)
+
 
 def refuse(key, problem):
     """End Snakemake with one line about a key of the config."""
@@ -101,6 +104,8 @@ def describe(schema):
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")
+    if "examples" in schema:
+        return f"text such as {schema['examples'][0]}"
     if kind == "array":
         least = schema.get("minItems", 0)
         size = f"at least {least} " if least else ""
@@ -155,13 +160,43 @@ def check_training(key, training, epochs):
         refuse(f"{key}.milestones", f"{training['milestones']} is not allowed. Allowed: increasing epochs")
 
 
-def check_networks(seeds, experiments):
+def check_networks(key, networks, experiments):
     for name in experiments:
         needed, purpose = NETWORKS_NEEDED[name]
-        if len(seeds) < needed:
+        if len(networks) < needed:
             refuse(
-                "seeds", f"{seeds} are too few for the experiment {name!r}. Allowed: at least {needed}, for {purpose}"
+                key, f"{networks} are too few for the experiment {name!r}. Allowed: at least {needed}, for {purpose}"
             )
+
+
+def network_file(path, model, width):
+    """The file that an item of `networks` means for a model and width."""
+    return os.path.expanduser(path.replace("{model}", model).replace("{width}", str(width)))
+
+
+def check_files(networks, models):
+    """Refuse files of networks that are missing, or that would stand for several networks."""
+    owner = {}
+    for index, path in enumerate(networks):
+        for model in models:
+            for width in model["widths"]:
+                file, network = network_file(path, model["name"], width), (index, model["name"], width)
+                if not Path(file).is_file():
+                    refuse(f"networks[{index}]", f"{file!r} is no file. Allowed: files that exist")
+                if owner.setdefault(os.path.abspath(file), network) != network:
+                    refuse(
+                        f"networks[{index}]",
+                        f"{file!r} would be several networks. Allowed: a file for each, by {{model}} and {{width}} in its"
+                        " path where there are several models or widths",
+                    )
+
+
+def refuse_training(key, experiment):
+    refuse(
+        key,
+        f"{experiment!r} trains networks, or needs checkpoints from their training, and not files from elsewhere."
+        f" Allowed: {', '.join(name for name in NETWORKS_NEEDED if name not in NEED_TRAINING)}",
+    )
 
 
 def check_widths(key, widths, models):
@@ -207,7 +242,14 @@ def check(config):
     check_training("training", training, training["epochs"])
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
-    check_networks(config["seeds"], config["experiments"])
+    if config["networks"]:
+        check_files(config["networks"], config["models"])
+        for index, name in enumerate(config["experiments"]):
+            if name in NEED_TRAINING:
+                refuse_training(f"experiments[{index}]", name)
+        check_networks("networks", config["networks"], config["experiments"])
+        config["seeds"] = list(range(len(config["networks"])))
+    check_networks("seeds", config["seeds"], config["experiments"])
     for name in ("simplex", "instability", "correction"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])

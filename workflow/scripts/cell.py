@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import network
 import torch
 
-from onebasin import barrier, checkpoint, data, models, repair, symmetry
+from onebasin import barrier, checkpoint, data, repair, symmetry
 from onebasin.permutation import Permutation
 
 State = dict[str, torch.Tensor]
@@ -44,8 +45,7 @@ def open_cell(snakemake: Any) -> Cell:
     device = "cuda" if snakemake.resources.gpu else "cpu"
     width = int(snakemake.wildcards.width)
     dataset = data.open_(snakemake.input.data)
-    shape = {"image_shape": dataset.image_shape, "classes": dataset.classes}
-    model = models.build(**snakemake.params.architecture, **shape, width=width).to(device).eval()
+    model = network.build(snakemake.params.architecture, width, dataset).to(device).eval()
     states = {
         seed: checkpoint.load(path, device)[0]
         for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)

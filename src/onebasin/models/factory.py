@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 
 class FactoryError(ValueError):
-    """A function that builds a model cannot be found; the message is one line."""
+    """A function that builds a model cannot be found, or does not build one; the message is one line."""
 
 
 def load(spec: str, folder: str | Path | None = None) -> Callable[..., Any]:
@@ -47,3 +50,48 @@ def load(spec: str, folder: str | Path | None = None) -> Callable[..., Any]:
     if not callable(function):
         raise FactoryError(f"factory {spec!r}: {function_name} is a {type(function).__name__}, not a function")
     return function
+
+
+def build(
+    spec: str,
+    *,
+    width: int,
+    image_shape: Sequence[int],
+    classes: int,
+    options: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+) -> nn.Module:
+    """Build a network by a function that is not of this package.
+
+    The function gets those of `width`, `image_shape` and `classes` that its parameters name, and all options. One
+    that takes no width builds networks of one size, and is called for width 1 alone.
+
+    Args:
+        spec: ``package.module:function``, as for ``load``.
+        width: unit of the layer sizes, at least 1.
+        image_shape: channels, height, width of an image.
+        classes: number of outputs.
+        options: further arguments, by name.
+        folder: as for ``load``.
+
+    Returns:
+        What the function returned: images float32 [n, channels, height, width] to logits [n, classes].
+
+    Raises:
+        FactoryError: if there is no such function, it does not take these arguments, or it returns no module. What
+            the function itself raises goes through.
+    """
+    function = load(spec, folder)
+    signature = inspect.signature(function)
+    given = {"width": width, "image_shape": tuple(image_shape), "classes": classes}
+    arguments = {name: value for name, value in given.items() if name in signature.parameters} | dict(options or {})
+    if "width" not in arguments and width != 1:
+        raise FactoryError(f"factory {spec!r}: it takes no width, so that its only width is 1, not {width}")
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise FactoryError(f"factory {spec!r}: called with {', '.join(arguments)}: {error}") from error
+    model = function(**arguments)
+    if not isinstance(model, nn.Module):
+        raise FactoryError(f"factory {spec!r}: it returned a {type(model).__name__}, not a torch.nn.Module")
+    return model
