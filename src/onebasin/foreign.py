@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def _safetensors(path: str | Path) -> dict[str, Tensor]:
 
 def _unpickle(path: str | Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are not torch's own
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         needed = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"needs {needed[1]}" if needed else "holds more than tensors and plain values"
@@ -106,7 +109,9 @@ def _unpickle(path: str | Path) -> Any:
             f"{path} is a pickle that {what} and could run any code when read; save model.state_dict() alone, best as"
             " safetensors"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:  # truncated, or an archive of something else
+    except OSError:
+        raise
+    except Exception as error:  # truncated, or of something else
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileError(f"{path} is no readable file of torch.save ({reason}); write it anew") from None
 

@@ -236,12 +236,14 @@ def train(
     test = _Images(dataset, "test", settings, device)
     saved = time.monotonic()
     try:
-        with _deterministic_convolutions():
+        with _deterministic_convolutions(), seeding.seeded(*seed_address, device=device):
             for epoch in range(done + 1, settings.epochs + 1):
                 start = time.perf_counter()
                 address = [*seed_address]
                 if branch is not None and epoch > branch[0]:
                     address += ["branch", branch[1]]
+                # For layers that draw from the global generator, such as dropout.
+                torch.manual_seed(seeding.derive(*address, "layers", epoch))
                 lr, train_loss, train_error = _train_epoch(model, optimizer, training, settings, address, epoch)
                 test_loss, test_error = _evaluate(model, test)
                 if not math.isfinite(test_loss):
@@ -310,7 +312,8 @@ class _Optimizer:
         self.count.add_(1)
         for parameters, buffers, weight_decay in self.groups:
             values = [parameter.detach() for parameter in parameters]
-            gradients = [parameter.grad for parameter in parameters]
+            # A parameter that the network does not use has none: only weight decay moves it.
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
             if self.settings.optimizer == "adam":
                 torch.ops.aten._fused_adam_(
                     *(values, gradients, buffers[0], buffers[1], [], [self.count] * len(values)),

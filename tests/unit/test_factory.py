@@ -3,7 +3,9 @@
 import sys
 
 import pytest
+import torch
 
+from onebasin import seeding
 from onebasin.models import factory
 
 
@@ -14,6 +16,12 @@ def folder(tmp_path, monkeypatch):
     loaded = set(sys.modules)
     (tmp_path / "own_net.py").write_text(
         "def build(width): return width + 1\nclass Holder:\n    made = build\nsize = 3\n"
+    )
+    (tmp_path / "own_model.py").write_text(
+        "from torch import nn\n"
+        "def build(width, classes, depth=1): return nn.Sequential(*[nn.Linear(width, classes) for _ in range(depth)])\n"
+        "def fixed(*, image_shape, **more): return nn.Linear(image_shape[-1], 3, **more)\n"
+        "def nothing(width): return width\n"
     )
     (tmp_path / "own_broken.py").write_text("import own_absent\n")
     (tmp_path / "own_syntax.py").write_text("def :\n")
@@ -54,3 +62,39 @@ def test_errors_are_one_readable_line(folder, spec, message):
     with pytest.raises(factory.FactoryError, match=f"^factory '{spec}': .*{message}") as caught:
         factory.load(spec, folder)
     assert "\n" not in str(caught.value)
+
+
+SHAPE = {"image_shape": [1, 8, 8], "classes": 3}
+
+
+def test_a_function_gets_what_its_parameters_name_and_all_options(folder):
+    model = factory.build("own_model:build", width=4, **SHAPE, options={"depth": 2}, folder=folder)
+    assert [tuple(layer.weight.shape) for layer in model] == [(3, 4)] * 2
+    fixed = factory.build("own_model:fixed", width=1, **SHAPE, options={"bias": False}, folder=folder)
+    assert fixed.in_features == 8 and fixed.bias is None
+
+
+def test_parameters_that_a_function_draws_are_seeded_by_address(folder):
+    def parameters(seed, *address):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        with seeding.seeded(*address):
+            model = factory.build("own_model:build", width=4, **SHAPE, folder=folder)
+        assert torch.equal(before, torch.get_rng_state())
+        return model[0].weight
+
+    assert torch.equal(parameters(1, "net", 0), parameters(2, "net", 0))
+    assert not torch.equal(parameters(1, "net", 0), parameters(1, "net", 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "options", "message"),
+    [
+        ("build", 4, {"deep": 2}, "called with width, classes, deep: got an unexpected keyword argument 'deep'"),
+        ("fixed", 2, {}, "it takes no width, so that its only width is 1, not 2"),
+        ("nothing", 4, {}, "it returned a int, not a torch.nn.Module"),
+    ],
+)
+def test_functions_that_do_not_fit_are_refused(folder, name, width, options, message):
+    with pytest.raises(factory.FactoryError, match=f"^factory 'own_model:{name}': {message}"):
+        factory.build(f"own_model:{name}", width=width, **SHAPE, options=options, folder=folder)

@@ -235,6 +235,32 @@ def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
     assert results(parts) == results(whole)
 
 
+class Own(nn.Module):
+    """Dropout, which draws from the global generator, and a layer that is not used."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+        self.unused = nn.Linear(3, 3)
+        models.initialise(self, seeding.generator("own"))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, optimizer="sgd", momentum=0.9)])
+def test_layers_that_draw_are_seeded_and_unused_ones_left_alone(tmp_path, settings):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    model = run(whole, settings, Own())
+    with stopped_in(3):
+        run(parts, settings, Own())
+    torch.manual_seed(99)
+    run(parts, settings, Own())
+    assert results(parts) == results(whole)
+    assert torch.equal(model.unused.weight, Own().unused.weight)
+    assert not torch.equal(model.layers[1].weight, Own().layers[1].weight)
+
+
 def test_seconds_of_epochs_before_the_stop_are_kept(tmp_path, monkeypatch):
     with stopped_in(4):
         run(tmp_path)
