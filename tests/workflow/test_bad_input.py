@@ -60,6 +60,27 @@ CASES = {
         "16, 32, 64",
     ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
+    "module of a factory that is not there": (
+        {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}]},
+        "models[0].factory",
+        "there is no module of 'no_such_module:build' in",
+    ),
+    "file of a network that is not there": ({"networks": ["a.pt", "b.pt"]}, "networks[0]", "'a.pt' is no file"),
+    "one file for several networks": (
+        {"networks": ["config.yaml", "Snakefile"], "experiments": ["pairs"]},
+        "networks[0]",
+        "a file for each, by {model} and {width}",
+    ),
+    "training of networks from elsewhere": (
+        {"networks": ["config.yaml", "Snakefile"], "models": [MLP], "experiments": ["pairs", "instability"]},
+        "experiments[1]",
+        "'instability' trains networks",
+    ),
+    "too few networks from elsewhere": (
+        {"networks": ["config.yaml", "Snakefile"], "models": [MLP], "experiments": ["width"]},
+        "networks",
+        "at least 3, for a pair aligned to a third",
+    ),
     "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
         {"data": {"name": "image_folder", "data_dir": "new"}},
@@ -77,6 +98,18 @@ DETAILS = {
         "models[0].famly",
         "did you mean 'family'?",
     ),
+    "both family and factory": (
+        {"models": [{**MLP, "factory": "own_net:build"}]},
+        "models[0].family",
+        "Allowed: name, factory, widths",
+    ),
+    "neither family nor factory": ({"models": [{"name": "mlp", "widths": [4]}]}, "models[0]", "'family' is missing"),
+    "file for a factory": (
+        {"models": [{"name": "own", "factory": "own_net.py", "widths": [4]}]},
+        "models[0].factory",
+        "text such as package.module:function",
+    ),
+    "file of a network given twice": ({"networks": ["a.pt", "a.pt"]}, "networks", "'a.pt' is given twice"),
     "missing key": ({"models": [{"name": "mlp", "family": "mlp"}]}, "models[0]", "'widths' is missing"),
     "option of another family": ({"models": [{**MLP, "channels": [1]}]}, "models[0].channels", "unknown key"),
     "option of another method": ({"matching": [{**WEIGHTS, "n_images": 9}]}, "matching[0].n_images", "unknown key"),

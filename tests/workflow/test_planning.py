@@ -90,6 +90,11 @@ def test_a_study_plans_and_trains_with_nothing_of_the_default_study(plain, tmp_p
     assert trained == (cells if together else cells * len(study["seeds"]))
 
 
+def test_the_example_of_a_model_of_ones_own_plans(plain):
+    plan = plain.plan("--configfile", "studies/own/study.yaml")
+    assert plan["train"] == plan["align"] == 3 and plan["simplex_measure"] == 1
+
+
 def test_gpus_are_asked_for_by_the_config_alone(plain):
     assert "gpu=1" not in plain.snakemake("--dry-run")
     configfile = plain.configure({"resources": {"gpu": 1}})
