@@ -33,6 +33,8 @@ OWN = {
     "training": {"epochs": 2, "checkpoints": [0]},
     "matching": [{"name": "weights", "algorithm": "weights"}],
     "barrier": {"points": 5, "train_images": 100},
+    "instability": {"widths": [4], "epochs": [1]},
+    "correction": {"widths": [4]},
     "experiments": ["pairs"],
 }
 
@@ -71,8 +73,7 @@ def test_a_file_beside_the_config_is_a_model(workplace, monkeypatch):
     configure()
     (beside / "own_layers.py").write_text(LAYERS.replace("0.1", "0.2"))
     assert workplace.plan(*configfile)["train"] == 1
-    sections = ("instability={widths: [4], epochs: [1]}", "correction={widths: [4]}")
-    every = workplace.plan("methods", "instability", "correction", *configfile, "--config", *sections)
+    every = workplace.plan("methods", "instability", "correction", *configfile)
     assert {"instability_train", "correction_measure", "methods_figure"} <= every.keys()
 
 

@@ -52,7 +52,7 @@ def own_code(factory):
     digest = hashlib.sha256()
     for name, module in sorted(code.modules.items()):
         if module.__file__:
-            digest.update(name.encode() + b"\0" + hashlib.sha256(Path(module.__file__).read_bytes()).digest())
+            digest.update(f"{name}\0{hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()}\0".encode())
     return digest.hexdigest()
 
 
