@@ -29,9 +29,8 @@ def initialised(
     architecture: Mapping[str, Any], width: int, dataset: data.Dataset, address: Sequence[str | int]
 ) -> nn.Module:
     """Build the module with the parameters from which training starts."""
-    if architecture.get("initialisation") == "factory":
-        with seeding.seeded(*address, "initialisation"):
-            return build(architecture, width, dataset)
-    model = build(architecture, width, dataset)
-    models.initialise(model, seeding.generator(*address, "initialisation"))
+    with seeding.seeded(*address, "initialisation"):
+        model = build(architecture, width, dataset)
+    if architecture.get("initialisation") != "factory":
+        models.initialise(model, seeding.generator(*address, "initialisation"))
     return model
