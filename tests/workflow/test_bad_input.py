@@ -61,7 +61,7 @@ CASES = {
     ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "module of a factory that is not there": (
-        {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}]},
+        {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},
         "models[0].factory",
         "there is no module of 'no_such_module:build' in",
     ),

@@ -77,6 +77,20 @@ def test_a_file_beside_the_config_is_a_model(workplace, monkeypatch):
     assert {"instability_train", "correction_measure", "methods_figure"} <= every.keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "problem"),
+    [
+        ("cell", NET, "the name 'cell' is that of a part of the workflow"),
+        ("own_net", "def build(:", "'own_net:build' cannot be read: invalid syntax (own_net.py, line 1)"),
+    ],
+)
+def test_files_that_cannot_be_models_are_refused_before_any_job(workplace, name, code, problem):
+    (workplace.folder / f"{name}.py").write_text(code)
+    configfile = workplace.configure({**OWN, "models": [{**OWN["models"][0], "factory": f"{name}:build"}]})
+    assert f"config error: models[0].factory: {problem}" in workplace.snakemake(*configfile, fails=True)
+    assert list((workplace.folder / "results").iterdir()) == []
+
+
 @pytest.fixture
 def elsewhere(study, workplace):
     """Networks of the tiny study as others would give them: trained ones, and a permuted copy of the first."""

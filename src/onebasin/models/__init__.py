@@ -60,8 +60,8 @@ def build(
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Initialise a network in place: Kaiming-normal weights, biases 0, norm scales 1 and shifts 0.
 
-    Weights have the standard deviation sqrt(2 / fan_in) (He et al. 2015); running statistics are reset. Layers other than
-    linear, two-dimensional convolutional, layer-norm and batch-norm ones stay as they are.
+    Weights have the standard deviation sqrt(2 / fan_in) (He et al. 2015); running statistics are reset. Layers other
+    than linear, two-dimensional convolutional, layer-norm and batch-norm ones stay as they are.
 
     Args:
         model: the network.
