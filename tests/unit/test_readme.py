@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import onebasin
-from onebasin import checkpoint, data, figures, models, seeding
+from onebasin import checkpoint, data, models, seeding
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -54,7 +54,7 @@ def test_the_plot_shows_curves_and_barriers():
     pyplot.close(axes.figure)
     for wrong in ({"metric": "accuracy"}, {"curves": {}}):
         with pytest.raises(ValueError):
-            figures.plot(**{"curves": curve, **wrong})
+            onebasin.plot(**{"curves": curve, **wrong})
 
 
 def test_the_package_alone_imports_nothing_heavy_and_has_all_that_it_says():

@@ -11,7 +11,6 @@ from onebasin.figures.correction import correction
 from onebasin.figures.instability import instability
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
-from onebasin.figures.plot import plot
 from onebasin.figures.simplex import simplex
 from onebasin.figures.style import save
 from onebasin.figures.width import width
@@ -26,4 +25,4 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "plot", "save", "simplex", "width"]
+__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "save", "simplex", "width"]
