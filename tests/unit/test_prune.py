@@ -89,7 +89,7 @@ def test_the_fraction_is_rounded_as_it_is_written():
 def test_global_pruning_takes_the_smallest_magnitudes_of_all_layers():
     model, found, _ = network()
     second = chain(model, found, "global", 0.3, 2)[2]
-    values = {key: value.abs() for key, value in model.state_dict().items() if key in first}
+    values = {key: value.abs() for key, value in model.state_dict().items() if key in second}
     kept = torch.cat([values[key][second[key]] for key in second])
     gone = torch.cat([values[key][~second[key]] for key in second])
     assert kept.min() >= gone.max()
