@@ -20,6 +20,10 @@ include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/pruning.smk"
+include: "workflow/rules/sparsity.smk"
+include: "workflow/rules/tickets.smk"
 
 
 rule all:

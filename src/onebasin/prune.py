@@ -75,6 +75,10 @@ class Mask(Mapping[str, Tensor]):
         """The share of the weights that remain, of all that may be pruned."""
         return self.remaining / self.weights
 
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Return for each layer how many weights remain, and how many there are."""
+        return {key: (int(tensor.sum()), tensor.numel()) for key, tensor in self.items()}
+
     @property
     def digest(self) -> str:
         """SHA-256 of names, shapes and values."""
