@@ -33,11 +33,11 @@ def pruning(frame: DataFrame) -> Figure:
         for axis, metric in zip(line, ("error", "loss"), strict=False):
             for slot, (split, mark) in enumerate(TRAINED.items()):
                 _strip(axis, networks, f"{split}_{metric}", mark, slot)
-            axis.set_ylim(bottom=0)
+            style.from_zero(axis)
         _layers(line[2], part[part["layer"] != "all"])
         share = networks.assign(share=networks["dead_units"] / networks["units"])
         _strip(line[3], share, "share", Mark("", style.GREY), None)
-        line[3].set_ylim(bottom=0)
+        style.from_zero(line[3])
         line[0].set_ylabel(f"{model}, width {width}")
     for top, bottom, title in zip(
         axes[0], axes[-1], ("error", "loss (nats)", "density of a layer", "share of dead units"), strict=True

@@ -32,7 +32,7 @@ def sparsity(frame: DataFrame) -> Figure:
         for axis in line[1 : len(splits)]:
             axis.sharey(line[0])
         line[0].set_ylabel(f"{model}, width {width}\n{style.BARRIERS[metric]}")
-        line[len(splits)].set_ylabel(f"{style.METRICS[metric]} of the networks")
+        line[len(splits)].set_ylabel(style.METRICS[metric])
     for column, (top, bottom) in enumerate(zip(axes[0], axes[-1], strict=True)):
         top.set_title(f"{'barrier' if column < len(splits) else 'networks'}, {splits[column % len(splits)]}")
         bottom.set_xlabel("density")
@@ -69,7 +69,7 @@ def _networks(axis: Axes, part: DataFrame) -> None:
     style.density_axis(axis, networks["density"])
     mark = Mark("", style.GREY)
     style.strip(axis, networks, "value", mark, slot=0, slots=1, against="density", networks=["seed"])
-    axis.set_ylim(bottom=0)
+    style.from_zero(axis)
 
 
 def _marks(frame: DataFrame) -> dict[tuple[str, str], Mark]:

@@ -146,6 +146,11 @@ def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
     axis.set_xlim(max(ordered) * margin, min(ordered) / margin)
 
 
+def from_zero(axis: Axes) -> None:
+    """A linear y axis that begins at 0, with room above what is drawn."""
+    axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+
+
 def log_axis(axis: Axes, low: float, high: float, *, floor: float | None = None) -> None:
     """A logarithmic y axis from `low` to `high` with plain numbers; the tick at `floor` is marked as ≤."""
     axis.set_yscale("log")
@@ -193,7 +198,7 @@ def strip(
     triangles; values that are not finite are counted in a note. Returns how many values were drawn at the floor.
     """
     widths = sorted(frame[against].unique())
-    step = 0.8 * _step(axis.get_xticks()) / slots
+    step = 0.8 * _step(axis.get_xticks()) / slots * (-1 if axis.xaxis_inverted() else 1)
     triples = "reference" in frame and frame["reference"].notna().all()
     names = list(networks or (["a", "b", "reference"] if triples else ["a", "b"]))
     centres, means, bars, points = [], [], [], []

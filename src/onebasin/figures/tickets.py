@@ -41,7 +41,7 @@ def tickets(frame: DataFrame) -> Figure:
                     place: Any = {"slot": slot, "slots": len(marks), "against": "density", "networks": networks}
                     style.strip(axis, series, column, mark, **place)
             if metric == "loss":
-                axis.set_ylim(bottom=0)
+                style.from_zero(axis)
         line[0].set_ylabel(f"{model}, width {width}")
     for top, bottom, title in zip(axes[0], axes[-1], TITLES.values(), strict=True):
         top.set_title(title)
