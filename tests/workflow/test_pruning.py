@@ -9,8 +9,6 @@ import time
 import psutil
 import pytest
 import torch
-import yaml
-from conftest import TINY
 
 from onebasin import checkpoint, data, models, prune, symmetry, tables, train
 from onebasin.permutation import Permutation
@@ -30,7 +28,7 @@ def table(study, name):
 def pruned(study, tmp_path_factory):
     """The tiny study with its networks pruned."""
     copy = study.copy(tmp_path_factory.mktemp("pruned") / "copy")
-    configfile = copy.configure(yaml.safe_load(yaml.safe_dump(TINY)))
+    configfile = ["--configfile", next(copy.folder.glob("study-*.yaml")).name]
     plan = copy.plan("pruning", "sparsity", "tickets", *configfile)
     jobs = ["prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"]
     drawn = [f"{name}{what}" for name in ("pruning", "sparsity", "tickets") for what in ("", "_table", "_figure")]
