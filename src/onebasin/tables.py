@@ -307,10 +307,11 @@ def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dea
 
 
 def level_zero(width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Turn rows of table `width` into the rows of table `sparsity` of level 0, where a level's own is the dense one."""
+    """Turn rows of table `width` into the rows of table `sparsity` of level 0, where a level's own is the dense one.
+
+    `width` has the claims `none` and `weak`.
+    """
     for row in width:
-        if row["claim"] == "strong":
-            continue
         about = {column: value for column, value in row.items() if column not in ("claim", "reference")}
         for permutation in ("none",) if row["claim"] == "none" else ("level", "dense"):
             yield {**about, "level": 0, "density": 1.0, "permutation": permutation}
