@@ -306,12 +306,18 @@ def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dea
         yield {"layer": layer, "weights": total, "remaining": remaining, **counts}
 
 
-def level_zero(width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Turn rows of table `width` into the rows of table `sparsity` of level 0, where a level's own is the dense one.
+def level_zero(curves: Iterable[Mapping[str, Any]], points: int) -> Iterator[Row]:
+    """Turn rows of table `measurements` into the rows of table `sparsity` of level 0, where a level's own is the dense.
 
-    `width` has the claims `none` and `weak`.
+    Of each curve only `points` evenly spaced alphas count, as at the other levels.
     """
-    for row in width:
+    steps = points - 1
+    coarse = (
+        row
+        for row in curves
+        if row["claim"] != "strong" and math.isclose(row["alpha"] * steps, round(row["alpha"] * steps), abs_tol=1e-6)
+    )
+    for row in barriers(coarse):
         about = {column: value for column, value in row.items() if column not in ("claim", "reference")}
         for permutation in ("none",) if row["claim"] == "none" else ("level", "dense"):
             yield {**about, "level": 0, "density": 1.0, "permutation": permutation}

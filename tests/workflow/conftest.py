@@ -28,7 +28,7 @@ TINY = {
     ],
     "barrier": {"points": 5, "train_images": 100},
     "simplex": {"widths": [4], "resolution": 3},
-    "pruning": {"widths": [4], "levels": 2, "fraction": 0.5},
+    "pruning": {"widths": [4], "levels": 2, "fraction": 0.5, "points": 3},
     "tickets": {"levels": [2]},
     "experiments": ["pairs", "width", "simplex", "methods"],
 }

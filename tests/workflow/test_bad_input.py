@@ -69,6 +69,11 @@ CASES = {
         "pruning.rewind",
         "epochs below training.epochs, 10",
     ),
+    "points beside those of the barrier": (
+        {"pruning": {"points": 10}, "experiments": ["sparsity"]},
+        "pruning.points",
+        "Allowed with 25 barrier.points: 3, 4, 5, 7, 9, 13, 25",
+    ),
     "tickets of a level that is not reached": (
         {"pruning": {"levels": 3}, "experiments": ["tickets"]},
         "tickets.levels",

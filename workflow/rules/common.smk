@@ -146,7 +146,7 @@ def training_of(wildcards):
 
 def pruning_of(wildcards):
     """How the networks of a model are pruned, and whether their output layer is pruned too."""
-    section = stable(config["pruning"], without=("widths", "levels", "output_layer"))
+    section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
     return {**section, "output_layer": MODELS[wildcards.model]["family"] in config["pruning"]["output_layer"]}
 
 

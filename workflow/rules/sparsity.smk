@@ -69,7 +69,7 @@ rule sparsity_measure:
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
-        barrier=barrier_settings(),
+        barrier={**barrier_settings(), "points": config["pruning"]["points"]},
         methods=list(METHODS),
         seeds=SEEDS,
     script:
@@ -100,6 +100,8 @@ rule sparsity_table:
         runtime=10,
         mem_mb=1000,
         gpu=0,
+    params:
+        points=config["pruning"]["points"],
     script:
         "../scripts/sparsity_table.py"
 

@@ -182,7 +182,10 @@ def check_shared(shared, epochs):
         refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
 
 
-def check_pruning(pruning, tickets, experiments, epochs):
+def check_pruning(pruning, tickets, experiments, epochs, points):
+    if "sparsity" in experiments and (points - 1) % (pruning["points"] - 1):
+        allowed = ", ".join(str(n + 1) for n in range(2, points) if (points - 1) % n == 0)
+        refuse("pruning.points", f"{pruning['points']} is not allowed. Allowed with {points} barrier.points: {allowed}")
     if pruning["rewind"] >= epochs:
         refuse("pruning.rewind", f"{pruning['rewind']} is not allowed. Allowed: epochs below training.epochs, {epochs}")
     late = [level for level in tickets["levels"] if level > pruning["levels"]]
@@ -226,5 +229,6 @@ def check(config):
         check_shared(config["instability"]["epochs"], training["epochs"])
     if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
         check_widths("pruning", config["pruning"]["widths"], config["models"])
-        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"])
+        points = config["barrier"]["points"]
+        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"], points)
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

@@ -6,7 +6,6 @@ with logged(snakemake):
     from onebasin import tables
 
     curves = (row for part in snakemake.input.dense for row in tables.rows(part, "measurements"))
-    pairs = (row for row in curves if row["claim"] != "strong")
-    rows = [*tables.level_zero(tables.barriers(pairs))]
+    rows = [*tables.level_zero(curves, snakemake.params.points)]
     rows += [row for part in snakemake.input.measurements for row in tables.rows(part, "sparsity")]
     tables.write(snakemake.output[0], "sparsity", rows)
