@@ -18,6 +18,10 @@ include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/pruning.smk"
+include: "workflow/rules/sparsity.smk"
+include: "workflow/rules/tickets.smk"
 
 
 if config["networks"]:

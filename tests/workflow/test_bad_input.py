@@ -59,6 +59,27 @@ CASES = {
         "correction.widths[0]",
         "16, 32, 64",
     ),
+    "pruning at a width of no model": (
+        {"pruning": {"widths": [17]}, "experiments": ["sparsity"]},
+        "pruning.widths[0]",
+        "16, 32, 64",
+    ),
+    "rewinding to the end": (
+        {"training": {"epochs": 10}, "pruning": {"rewind": 10}, "experiments": ["pruning"]},
+        "pruning.rewind",
+        "epochs below training.epochs, 10",
+    ),
+    "points beside those of the barrier": (
+        {"pruning": {"points": 10}, "experiments": ["sparsity"]},
+        "pruning.points",
+        "Allowed with 25 barrier.points: 3, 4, 5, 7, 9, 13, 25",
+    ),
+    "tickets of a level that is not reached": (
+        {"pruning": {"levels": 3}, "experiments": ["tickets"]},
+        "tickets.levels",
+        "levels up to pruning.levels, 3",
+    ),
+    "method named like a mask": ({"matching": [{**WEIGHTS, "name": "random"}]}, "matching[0].name", "any other name"),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "module of a factory that is not there": (
         {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},
@@ -135,6 +156,9 @@ DETAILS = {
     "unknown correction": ({"barrier": {"correction": "rest"}}, "barrier.correction", "did you mean 'reset'?"),
     "one image to fit on": ({"barrier": {"fit_images": 1}}, "barrier.fit_images", "at least 2"),
     "most images held out": ({"data": {"held_out": 0.9}}, "data.held_out", "at least 0 and of at most 0.5"),
+    "everything pruned": ({"pruning": {"fraction": 1}}, "pruning.fraction", "above 0 and below 1"),
+    "unknown strategy": ({"pruning": {"strategy": "globl"}}, "pruning.strategy", "did you mean 'global'?"),
+    "level 0": ({"tickets": {"levels": [0]}}, "tickets.levels[0]", "at least 1"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }
 

@@ -18,6 +18,9 @@ NETWORKS_NEEDED = {
     "simplex": (4, "a triangle aligned to a fourth network"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
+    "pruning": (1, "a network"),
+    "sparsity": (2, "a pair"),
+    "tickets": (2, "a pair"),
 }
 
 # Experiments that train networks of their own, or need checkpoints from the training of the others.
@@ -214,6 +217,17 @@ def check_shared(shared, epochs):
         refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
 
 
+def check_pruning(pruning, tickets, experiments, epochs, points):
+    if "sparsity" in experiments and (points - 1) % (pruning["points"] - 1):
+        allowed = ", ".join(str(n + 1) for n in range(2, points) if (points - 1) % n == 0)
+        refuse("pruning.points", f"{pruning['points']} is not allowed. Allowed with {points} barrier.points: {allowed}")
+    if pruning["rewind"] >= epochs:
+        refuse("pruning.rewind", f"{pruning['rewind']} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+    late = [level for level in tickets["levels"] if level > pruning["levels"]]
+    if late and "tickets" in experiments:
+        refuse("tickets.levels", f"{late[0]} is not allowed. Allowed: levels up to pruning.levels, {pruning['levels']}")
+
+
 def check_folders(name, data_dir, results):
     """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
     folder = Path(data_dir).expanduser()
@@ -237,7 +251,7 @@ def check(config):
         check_schema(config, yaml.safe_load(stream))
     validate(config, schema=schema_file)
     check_names("models", config["models"])
-    check_names("matching", config["matching"], reserved=("none",))
+    check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
     training = config["training"]
     check_training("training", training, training["epochs"])
     for index, model in enumerate(config["models"]):
@@ -255,4 +269,8 @@ def check(config):
             check_widths(name, config[name]["widths"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
+    if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
+        check_widths("pruning", config["pruning"]["widths"], config["models"])
+        points = config["barrier"]["points"]
+        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"], points)
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

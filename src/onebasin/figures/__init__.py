@@ -11,8 +11,11 @@ from onebasin.figures.correction import correction
 from onebasin.figures.instability import instability
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
+from onebasin.figures.pruning import pruning
 from onebasin.figures.simplex import simplex
+from onebasin.figures.sparsity import sparsity
 from onebasin.figures.style import save
+from onebasin.figures.tickets import tickets
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -22,7 +25,22 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "methods": methods,
     "instability": instability,
     "correction": correction,
+    "pruning": pruning,
+    "sparsity": sparsity,
+    "tickets": tickets,
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "save", "simplex", "width"]
+__all__ = [
+    "FIGURES",
+    "correction",
+    "instability",
+    "methods",
+    "pairs",
+    "pruning",
+    "save",
+    "simplex",
+    "sparsity",
+    "tickets",
+    "width",
+]
