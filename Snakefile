@@ -20,6 +20,8 @@ include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/history.smk"
+include: "workflow/rules/trajectory.smk"
 
 
 rule all:

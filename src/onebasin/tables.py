@@ -43,6 +43,12 @@ _CURVE = {
     "alpha": "share of network b on the line from a (0) to b (1)",
     **_VALUES,
 }
+_BARRIER = {
+    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+    "alpha": "share of network b where the rise is largest",
+    "end_a": "metric of network a (alpha 0), in the unit of the metric",
+    "end_b": "metric of network b (alpha 1), in the unit of the metric",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -62,10 +68,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PAIR,
         **_SPLIT,
         **_METRIC,
-        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-        "alpha": "share of network b where the rise is largest",
-        "end_a": "metric of network a (alpha 0), in the unit of the metric",
-        "end_b": "metric of network b (alpha 1), in the unit of the metric",
+        **_BARRIER,
     },
     "simplex": {
         **_CELL,
@@ -108,6 +111,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "alpha": "share of network b on the line from a (0) to b (1)",
         **_VALUES,
     },
+    "trajectory": {
+        **_CELL,
+        **_METHOD,
+        "found": "epoch at which the permutation was found, 0 for the initialisation; empty without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -123,7 +136,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
+_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "found"})
+_WHOLE_OR_EMPTY = frozenset({"reference", "found"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
@@ -134,8 +148,8 @@ _MATCHED = ("model", "width", "method", "a", "b")
 def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows of table `name` as CSV; the file appears only when it is complete.
 
-    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in `reference` and in
-    columns of floats. Raises ValueError for a row with other columns and TypeError for a value that does not fit.
+    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in columns of
+    floats and where a whole number may be missing. Raises ValueError for a row with other columns and TypeError for a value that does not fit.
     """
     columns = COLUMNS[name]
     with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
@@ -179,7 +193,7 @@ def gather(path: Path | str, name: str, parts: Sequence[Path | str], keep: Calla
 
 
 def read(path: Path | str, name: str) -> pandas.DataFrame:
-    """Read table `name` into a data frame: text, int64, float64; `reference` is nullable Int64.
+    """Read table `name` into a data frame: text, int64, float64; nullable Int64 where a whole number may be missing.
 
     Raises FileError when the file is missing or is not such a table.
     """
@@ -272,13 +286,13 @@ def _format(column: str, value: Any) -> str:
 
 
 def _may_be_empty(column: str) -> bool:
-    return column == "reference" or column not in _TEXT | _WHOLE
+    return column in _WHOLE_OR_EMPTY or column not in _TEXT | _WHOLE
 
 
 def _dtype(column: str) -> str:
     if column in _TEXT:
         return "str"
-    if column == "reference":
+    if column in _WHOLE_OR_EMPTY:
         return "Int64"
     return "int64" if column in _WHOLE else "float64"
 

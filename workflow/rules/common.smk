@@ -27,6 +27,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 SEEDS = sorted(config["seeds"])
 PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
+DISJOINT_PAIRS = [f"{a}-{b}" for a, b in zip(SEEDS[::2], SEEDS[1::2])]
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 
@@ -42,9 +43,15 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
+HISTORY_CELLS = cells_at(config["history"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
-EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH})
+
+# Epochs at which the history of networks is looked at; the permutations of the last one are those of every experiment.
+HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT_PAIRS
+STAGES = [f"epoch{epoch}" for epoch in HISTORY]
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY})
 
 # Epochs that children share with the networks from which they come.
 SHARED = sorted(config["instability"]["epochs"])
@@ -136,6 +143,27 @@ def permutations_of(wildcards):
         method=methods_of(wildcards),
         pair=PAIRS,
     )
+
+
+def folder_of_permutations(stage):
+    """Where the permutations lie that were found at a stage, such as `epoch5`; the end of training has no folder."""
+    within = "" if stage == f"epoch{LAST_EPOCH}" else f"/{stage}"
+    return f"<results>/permutations/{{model}}/width{{width}}/{{method}}{within}"
+
+
+def permutations_at(stages, methods):
+    """The permutation files of some stages, by method, stage and pair; a method may be the wildcard."""
+    return [
+        file
+        for method in methods
+        for stage in stages
+        for file in expand(
+            f"{folder_of_permutations(stage)}/{{pair}}.safetensors",
+            method=method,
+            pair=HISTORY_PAIRS,
+            allow_missing=True,
+        )
+    ]
 
 
 def experiment_files(names):

@@ -18,7 +18,11 @@ NETWORKS_NEEDED = {
     "simplex": (4, "a triangle aligned to a fourth network"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
+    "trajectory": (2, "a pair"),
 }
+
+# Experiments of the section `history`.
+OF_HISTORY = ("trajectory",)
 
 
 def refuse(key, problem):
@@ -179,6 +183,14 @@ def check_shared(shared, epochs):
         refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
 
 
+def check_history(history, models, epochs):
+    """Refuse widths of no model, and epochs that are never reached."""
+    check_widths("history", history["widths"], models)
+    late = [epoch for epoch in history["epochs"] if epoch > epochs]
+    if late:
+        refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+
+
 def check_folders(name, data_dir, results):
     """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
     folder = Path(data_dir).expanduser()
@@ -213,4 +225,8 @@ def check(config):
             check_widths(name, config[name]["widths"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
+    if min(config["history"]["epochs"]) >= training["epochs"]:
+        refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
+    if set(OF_HISTORY) & set(config["experiments"]):
+        check_history(config["history"], config["models"], training["epochs"])
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

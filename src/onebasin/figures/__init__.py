@@ -13,6 +13,7 @@ from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
 from onebasin.figures.simplex import simplex
 from onebasin.figures.style import save
+from onebasin.figures.trajectory import trajectory
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -22,6 +23,7 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "methods": methods,
     "instability": instability,
     "correction": correction,
+    "trajectory": trajectory,
 }
 """Experiment name to the function that draws its table."""
 
