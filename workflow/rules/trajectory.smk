@@ -71,8 +71,10 @@ rule trajectory_table:
         runtime=10,
         mem_mb=1000,
         gpu=0,
+    params:
+        experiment="trajectory",
     script:
-        "../scripts/trajectory_table.py"
+        "../scripts/gather.py"
 
 
 rule trajectory_figure:

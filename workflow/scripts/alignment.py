@@ -15,6 +15,23 @@ from onebasin import checkpoint, match, symmetry, tables
 CHECKED_IMAGES = 256
 
 
+def find(cell: Cell, state_a: Any, state_b: Any, settings: Mapping[str, Any]) -> match.Match:
+    """Match two networks, each given as one state or as several from the same moments of training.
+
+    The permutation found is checked to leave the function of network b unchanged.
+    """
+    images, _ = cell.images("train")
+    method = match.METHODS[settings["algorithm"]]
+    # A method takes what its parameters name.
+    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
+    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
+    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+    found = method(state_a=state_a, state_b=state_b, **options)
+    for state in [state_b] if isinstance(state_b, Mapping) else state_b:
+        symmetry.check(cell.model, cell.symmetry, found.permutation, state, images[:CHECKED_IMAGES])
+    return found
+
+
 def match_pairs(
     cell: Cell,
     states: Mapping[int, State],
@@ -33,16 +50,9 @@ def match_pairs(
         folder: where the files go.
         pairs: which pairs are matched; all unless they are given.
     """
-    images, _ = cell.images("train")
-    method = match.METHODS[settings["algorithm"]]
-    # A method takes what its parameters name.
-    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
-    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
-    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
     rows = []
     for a, b in pairs or combinations(states, 2):
-        found = method(state_a=states[a], state_b=states[b], **options)
-        symmetry.check(cell.model, cell.symmetry, found.permutation, states[b], images[:CHECKED_IMAGES])
+        found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {
             "objective": found.objective,
