@@ -22,6 +22,9 @@ include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
 include: "workflow/rules/history.smk"
 include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/stability.smk"
+include: "workflow/rules/layers.smk"
+include: "workflow/rules/superposition.smk"
 
 
 rule all:

@@ -49,6 +49,10 @@ _BARRIER = {
     "end_a": "metric of network a (alpha 0), in the unit of the metric",
     "end_b": "metric of network b (alpha 1), in the unit of the metric",
 }
+_STAGES = {
+    "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
+    "second": "stage at which the other one was found",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -121,6 +125,37 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_METRIC,
         **_BARRIER,
     },
+    "stability": {
+        **_CELL,
+        "method": "name of the matching method in the config",
+        **_STAGES,
+        **_PAIR,
+        "group": "name of the permutation group",
+        "units": "number of units of the group, n; 1/n of them stay in place by chance",
+        "fixed": "fraction of the group's units to which both permutations assign the same unit, 0 to 1",
+    },
+    "layers": {
+        **_CELL,
+        **_METHOD,
+        "kind": "`bottom_up`, `top_down`, `one_in`, `one_out`, `rewound` or `none`: which layers were not rewound",
+        "rewound": "epoch to which the other layers were rewound before matching; empty without a permutation",
+        "layer": "number of the layer, from 1 at the input; empty for `rewound` and `none`",
+        "layers": "number of layers of the network",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "superposition": {
+        **_CELL,
+        **_METHOD,
+        "matched": "epochs whose checkpoints were matched at once, joined by `+`; `none` without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -136,8 +171,10 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "found"})
-_WHOLE_OR_EMPTY = frozenset({"reference", "found"})
+_TEXT |= {"first", "second", "group", "kind", "matched"}
+_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
+_WHOLE |= {"found", "units", "rewound", "layer", "layers"}
+_WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "layer"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
@@ -255,6 +292,15 @@ def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, 
         yield {**found[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
     if lacking := [key for key in found if key not in measured]:
         raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0], strict=True))} has no barrier")
+
+
+def superposition(single: Iterable[Mapping[str, Any]], several: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Join rows of table `trajectory`, with permutations of single checkpoints, and rows of table `superposition`."""
+    for row in single:
+        found = row["found"]
+        values = {column: value for column, value in row.items() if column != "found"}
+        yield {**values, "matched": "none" if found is None else str(found)}
+    yield from map(dict, several)
 
 
 def _highest(alphas: list[float], heights: list[float]) -> tuple[float, float]:

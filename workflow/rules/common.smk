@@ -43,12 +43,15 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
+PRUNES = {"pruning", "sparsity", "tickets"} & set(config["experiments"])
 HISTORY_CELLS = cells_at(config["history"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
 
 # Epochs at which the history of networks is looked at; the permutations of the last one are those of every experiment.
 HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
+STACKED = [sorted(epochs) for epochs in config["superposition"]["sets"] if set(epochs) <= set(HISTORY)]
 HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT_PAIRS
 STAGES = [f"epoch{epoch}" for epoch in HISTORY]
 EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY})

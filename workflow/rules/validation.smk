@@ -19,10 +19,13 @@ NETWORKS_NEEDED = {
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
     "trajectory": (2, "a pair"),
+    "stability": (2, "a pair"),
+    "layers": (2, "a pair"),
+    "superposition": (2, "a pair"),
 }
 
 # Experiments of the section `history`.
-OF_HISTORY = ("trajectory",)
+OF_HISTORY = ("trajectory", "stability", "layers", "superposition")
 
 
 def refuse(key, problem):
@@ -191,6 +194,14 @@ def check_history(history, models, epochs):
         refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
 
 
+def check_kept(key, chosen, kept):
+    """Refuse epochs whose checkpoints are not among those of the section `history`."""
+    missing = sorted(set(chosen) - set(kept))
+    if missing:
+        allowed = ", ".join(map(str, sorted(set(kept))))
+        refuse(key, f"{missing[0]} is no epoch of history.epochs. Allowed: {allowed}")
+
+
 def check_folders(name, data_dir, results):
     """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
     folder = Path(data_dir).expanduser()
@@ -229,4 +240,10 @@ def check(config):
         refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
     if set(OF_HISTORY) & set(config["experiments"]):
         check_history(config["history"], config["models"], training["epochs"])
+    if "layers" in config["experiments"]:
+        earlier = [epoch for epoch in config["history"]["epochs"] if epoch < training["epochs"]]
+        check_kept("layers.epochs", config["layers"]["epochs"], earlier)
+    if "superposition" in config["experiments"]:
+        for index, chosen in enumerate(config["superposition"]["sets"]):
+            check_kept(f"superposition.sets[{index}]", chosen, [*config["history"]["epochs"], training["epochs"]])
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

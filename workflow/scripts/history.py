@@ -27,7 +27,7 @@ def pairs_of(snakemake: Any) -> list[Pair]:
 
 
 def open_permutations(snakemake: Any, methods: Sequence[str]) -> dict[tuple[str, str, Pair], Permutation]:
-    """Read what a job names as its input `permutations`, one for each method and each of its params `stages` and `pairs`.
+    """Read the input `permutations` of a job, one for each method and each of its params `stages` and `pairs`.
 
     Returns the permutations by method, stage and pair.
     """

@@ -9,10 +9,13 @@ from pandas import DataFrame
 
 from onebasin.figures.correction import correction
 from onebasin.figures.instability import instability
+from onebasin.figures.layers import layers
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
 from onebasin.figures.simplex import simplex
+from onebasin.figures.stability import stability
 from onebasin.figures.style import save
+from onebasin.figures.superposition import superposition
 from onebasin.figures.trajectory import trajectory
 from onebasin.figures.width import width
 
@@ -24,6 +27,9 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "instability": instability,
     "correction": correction,
     "trajectory": trajectory,
+    "stability": stability,
+    "layers": layers,
+    "superposition": superposition,
 }
 """Experiment name to the function that draws its table."""
 

@@ -32,12 +32,14 @@ def trajectory(frame: DataFrame) -> Figure:
     rows = style.unique(zip(frame["model"], frame["width"], strict=True))
     marks = style.method_marks(frame["method"])
     methods = [method for method in marks if method != "none"]
-    high = float(frame.loc[np.isfinite(frame["barrier"]), "barrier"].max()) or 1.0
+    key = ["model", "width", "method", "epoch", "found"]
+    matched = frame[frame["found"].notna()].groupby(key)["barrier"].mean()
+    high = float(matched[np.isfinite(matched)].max()) or 1.0
     figure, axes = style.panels(len(rows), len(methods) + 1, 1.9, width_ratios=[1.0] * len(methods) + [1.25])
     for (model, width), line in zip(rows, axes, strict=True):
         part = frame[(frame["model"] == model) & (frame["width"] == width)]
         for axis, method in zip(line, methods, strict=False):
-            means = part[part["method"] == method].groupby(["epoch", "found"])["barrier"].mean().unstack()
+            means = matched.loc[model, width, method].unstack()
             image = heat_map(axis, means.to_numpy(dtype=float), list(means.columns), list(means.index), high)
         line[0].set_ylabel(f"{model}, width {width}\nmeasured at epoch")
         _end(line[-1], part[part["epoch"] == part["epoch"].max()], marks)
@@ -88,7 +90,7 @@ def _end(axis: Axes, frame: DataFrame, marks: dict[str, Mark]) -> None:
     axis.set_ylim(bottom=0)
 
 
-def strip_at(axis: Axes, frame: DataFrame, places: Any, mark: Mark) -> None:
+def strip_at(axis: Axes, frame: DataFrame, places: Any, mark: Mark, *, joined: bool = True) -> None:
     """Draw one series at places on the x axis: each pair small, their mean large, its interval as a bar."""
     axis.scatter(
         places, frame["barrier"], s=4, color=mark.colour, marker=mark.marker, alpha=0.6, linewidths=0.4,
@@ -98,6 +100,6 @@ def strip_at(axis: Axes, frame: DataFrame, places: Any, mark: Mark) -> None:
     bars = [bootstrap(group["barrier"].to_numpy(), group[["a", "b"]].to_numpy()) for _, group in groups]
     axis.vlines(list(groups.groups), *np.reshape(bars, (-1, 2)).T, color=mark.colour, linewidth=1.0)
     axis.plot(
-        groups["barrier"].mean(), color=mark.colour, linestyle=mark.line, linewidth=1.0, marker=mark.marker,
+        groups["barrier"].mean(), color=mark.colour, linestyle=mark.line if joined else "none", linewidth=1.0, marker=mark.marker,
         markersize=3.6, markeredgecolor="white", markeredgewidth=0.4,
     )  # fmt: skip

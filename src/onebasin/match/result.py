@@ -34,7 +34,9 @@ def several(state_a: State | Sequence[State], state_b: State | Sequence[State]) 
     """
     states_a, states_b = ([state] if isinstance(state, Mapping) else list(state) for state in (state_a, state_b))
     if len(states_a) != len(states_b) or not states_a:
-        raise ValueError(f"{len(states_a)} states of one network and {len(states_b)} of the other: give as many of both")
+        raise ValueError(
+            f"{len(states_a)} states of one network and {len(states_b)} of the other: give as many of both"
+        )
     return states_a, states_b
 
 

@@ -247,7 +247,9 @@ class Symmetry:
         result._codes, result._places = {}, {}
         result._terms = {name: self._terms[key] for name, key in _copies(self._terms, count)}
         result.parameters = frozenset(name for name, _ in _copies(self.parameters, count))
-        result.fixed = {(name, axis): why for (key, axis), why in self.fixed.items() for name, _ in _copies([key], count)}
+        result.fixed = {
+            (name, axis): why for (key, axis), why in self.fixed.items() for name, _ in _copies([key], count)
+        }
         result.groups = {
             name: replace(group, axes=tuple((k, axis) for key, axis in group.axes for k, _ in _copies([key], count)))
             for name, group in self.groups.items()
