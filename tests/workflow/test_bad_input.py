@@ -59,6 +59,20 @@ CASES = {
         "correction.widths[0]",
         "16, 32, 64",
     ),
+    "history of a width of no model": ({"history": {"widths": [17]}}, "history.widths[0]", "16, 32, 64"),
+    "history after the end": ({"training": {"epochs": 10}}, "history.epochs", "up to training.epochs, 10"),
+    "history without an earlier epoch": ({"history": {"epochs": [20]}}, "history.epochs", "one below 20"),
+    "layers rewound to an epoch that is not kept": (
+        {"layers": {"epochs": [0, 3]}},
+        "layers.epochs",
+        "3 is no epoch of history.epochs. Allowed: 0, 1, 2, 5, 10, 15",
+    ),
+    "layers rewound to the last epoch": ({"layers": {"epochs": [20]}}, "layers.epochs", "20 is no epoch"),
+    "checkpoints matched at once that are not kept": (
+        {"superposition": {"sets": [[20], [1, 3]]}},
+        "superposition.sets[1]",
+        "Allowed: 0, 1, 2, 5, 10, 15, 20",
+    ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
@@ -102,6 +116,9 @@ DETAILS = {
     "unknown correction": ({"barrier": {"correction": "rest"}}, "barrier.correction", "did you mean 'reset'?"),
     "one image to fit on": ({"barrier": {"fit_images": 1}}, "barrier.fit_images", "at least 2"),
     "most images held out": ({"data": {"held_out": 0.9}}, "data.held_out", "at least 0 and of at most 0.5"),
+    "unknown pairs": ({"history": {"pairs": "disjiont"}}, "history.pairs", "did you mean 'disjoint'?"),
+    "two points of a history": ({"history": {"points": 2}}, "history.points", "at least 3"),
+    "an empty set of checkpoints": ({"superposition": {"sets": [[]]}}, "superposition.sets[0]", "at least 1 items"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }
 

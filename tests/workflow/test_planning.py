@@ -64,11 +64,15 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods", "instability", "correction"])
+EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction"]
+EXPERIMENTS += ["trajectory", "stability", "layers", "superposition"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_a_target(plain, name):
     plan = plain.plan(name)
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = {"pairs", "width", "simplex", "methods", "instability", "correction"} - {name}
+    others = set(EXPERIMENTS) - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -96,7 +100,8 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"}
+    history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
+    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | history
 
 
 def test_lint_is_clean(plain):
