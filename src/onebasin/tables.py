@@ -185,9 +185,9 @@ _MATCHED = ("model", "width", "method", "a", "b")
 def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows of table `name` as CSV; the file appears only when it is complete.
 
-    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in columns of floats and of
-    whole numbers that may be missing. Raises ValueError for a row with other columns and TypeError for a value that does
-    not fit.
+    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in columns of floats and
+    of whole numbers that may be missing. Raises ValueError for a row with other columns and TypeError for a value that
+    does not fit.
     """
     columns = COLUMNS[name]
     with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:

@@ -580,5 +580,5 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
     np.testing.assert_allclose(
         measurements(panel(figure, 0, 0)), np.sort(last.loc[last["method"] != "none", "barrier"])
     )
-    assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1\n+5\n+20"]
+    assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…20\n(3)"]
     assert len(panel(figure, 0, 1).lines) == 7

@@ -48,7 +48,7 @@ def layers(frame: DataFrame) -> Figure:
                 strip_at(axis, series, series["layer"].astype(float) + 0.3 * ((slot + 0.5) / len(marks) - 0.5), mark)
             axis.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         line[0].set_ylim(bottom=0)
-        line[0].set_ylabel(f"{model}, width {width}, to epoch {epoch}\n{style.BARRIERS['error']}")
+        line[0].set_ylabel(f"{model}, width {width}\nrewound to epoch {epoch}\n{style.BARRIERS['error']}")
     for top, bottom, title in zip(axes[0], axes[-1], KINDS.values(), strict=True):
         top.set_title(title.replace(": ", "\n"))
         bottom.set_xlabel("layer k")

@@ -60,6 +60,11 @@ def _epochs(name: str) -> list[int]:
     return [int(epoch) for epoch in name.split("+")]
 
 
+def _shorten(name: str) -> str:
+    epochs = name.split("+")
+    return "\n+".join(epochs) if len(epochs) < 3 else f"{epochs[0]}…{epochs[-1]}\n({len(epochs)})"
+
+
 def _spell(name: str) -> str:
     return name.replace("+", " + ")
 
@@ -77,7 +82,7 @@ def _draw_end(axis: Axes, frame: DataFrame, matched: list[str], marks: dict[str,
             continue
         shift = 0.3 * ((slot + 0.5) / len(marks) - 0.5)
         strip_at(axis, part, part["matched"].map(matched.index).astype(float) + shift, mark, joined=False)
-    axis.set_xticks(range(len(matched)), ["\n+".join(name.split("+")) for name in matched])
+    axis.set_xticks(range(len(matched)), [_shorten(name) for name in matched])
     singles = sum("+" not in name for name in matched)
     axis.axvline(singles - 0.5, color=GREY, linewidth=0.5)
 
