@@ -25,6 +25,10 @@ include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/stability.smk"
 include: "workflow/rules/layers.smk"
 include: "workflow/rules/superposition.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/pruning.smk"
+include: "workflow/rules/sparsity.smk"
+include: "workflow/rules/tickets.smk"
 
 
 rule all:

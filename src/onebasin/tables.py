@@ -43,6 +43,10 @@ _CURVE = {
     "alpha": "share of network b on the line from a (0) to b (1)",
     **_VALUES,
 }
+_LEVEL = {
+    "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
+    "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
+}
 _BARRIER = {
     "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
     "alpha": "share of network b where the rise is largest",
@@ -115,6 +119,42 @@ COLUMNS: dict[str, dict[str, str]] = {
         "alpha": "share of network b on the line from a (0) to b (1)",
         **_VALUES,
     },
+    "pruning": {
+        **_CELL,
+        "seed": "seed of the network",
+        **_LEVEL,
+        "train_loss": "mean cross-entropy of the network on the training images, nats",
+        "train_error": "fraction of the training images that the network classifies wrongly, 0 to 1",
+        "test_loss": "mean cross-entropy of the network on the test images, nats",
+        "test_error": "fraction of the test images that the network classifies wrongly, 0 to 1",
+        "layer": "`all`, or the name of a layer that is pruned",
+        "weights": "weights of the layer, or of all layers, that may be pruned",
+        "remaining": "how many of them remain",
+        "units": "hidden units of the permutation group named after the layer, 0 where there is none; of all for `all`",
+        "dead_units": "how many of these are the same for all training images, or are read by no weight other than 0",
+    },
+    "sparsity": {
+        **_CELL,
+        **_LEVEL,
+        "permutation": "`none`, `level` or `dense`: b as it is, permuted as found at this level, as found at level 0",
+        **_METHOD,
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "tickets": {
+        **_CELL,
+        **_LEVEL,
+        "seed": "seed of the network that was trained under the mask, from its own epoch of rewinding",
+        "source": "seed of the network whose pruning made the mask",
+        "mask": "`own`, `permuted`, `unpermuted` or `random` (as many weights in each layer as the source has)",
+        "method": "name of the matching method that permuted the mask; `none` without a permutation",
+        "train_loss": "mean cross-entropy on the training images, nats",
+        "train_error": "fraction of the training images classified wrongly, 0 to 1",
+        "test_loss": "mean cross-entropy on the test images, nats",
+        "test_error": "fraction of the test images classified wrongly, 0 to 1",
+    },
     "trajectory": {
         **_CELL,
         **_METHOD,
@@ -139,7 +179,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_METHOD,
         "kind": "`bottom_up`, `top_down`, `one_in`, `one_out`, `rewound` or `none`: which layers were not rewound",
         "rewound": "epoch to which the other layers were rewound before matching; empty without a permutation",
-        "layer": "number of the layer, from 1 at the input; empty for `rewound` and `none`",
+        "place": "number of the layer, from 1 at the input; empty for `rewound` and `none`",
         "layers": "number of layers of the network",
         **_PAIR,
         **_SPLIT,
@@ -170,15 +210,19 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
-_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
+_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "layer", "permutation", "mask"})
 _TEXT |= {"first", "second", "group", "kind", "matched"}
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
-_WHOLE |= {"found", "units", "rewound", "layer", "layers"}
-_WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "layer"})
+_WHOLE = frozenset(
+    {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"}
+    | {"level", "source", "weights", "remaining", "units", "dead_units", "found", "rewound", "place", "layers"}
+)
+_WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "place"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
 """Columns that name a curve between a network and its child."""
+LEVEL = ("model", "width", "level", "density", "permutation", "method", "a", "b", "split")
+"""Columns that name a curve between two networks at a level of pruning."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 
@@ -293,6 +337,31 @@ def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, 
         yield {**found[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
     if lacking := [key for key in found if key not in measured]:
         raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0], strict=True))} has no barrier")
+
+
+def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dead: Mapping[str, int]) -> Iterator[Row]:
+    """Yield the columns of table `pruning` that say what remains: for the whole network first, then for each layer.
+
+    `weights` gives for the name of a parameter how many of its weights remain and how many there are; `units` and
+    `dead` for each permutation group its units, and those that do nothing.
+    """
+    remaining, total = (sum(counts) for counts in zip(*weights.values(), strict=True))
+    whole = {"weights": total, "remaining": remaining, "units": sum(units.values()), "dead_units": sum(dead.values())}
+    yield {"layer": "all", **whole}
+    for key, (remaining, total) in weights.items():
+        layer = key.removesuffix(".weight")
+        counts = {"units": units.get(layer, 0), "dead_units": dead.get(layer, 0)}
+        yield {"layer": layer, "weights": total, "remaining": remaining, **counts}
+
+
+def level_zero(width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Turn rows of table `width` into the rows of table `sparsity` of level 0, where a level's own is the dense one."""
+    for row in width:
+        if row["claim"] == "strong":
+            continue
+        about = {column: value for column, value in row.items() if column not in ("claim", "reference")}
+        for permutation in ("none",) if row["claim"] == "none" else ("level", "dense"):
+            yield {**about, "level": 0, "density": 1.0, "permutation": permutation}
 
 
 def superposition(single: Iterable[Mapping[str, Any]], several: Iterable[Mapping[str, Any]]) -> Iterator[Row]:

@@ -153,9 +153,9 @@ def layers_frame(count=3, epochs=(0,)):
             (kind, layer) for kind in ("bottom_up", "top_down", "one_in", "one_out") for layer in range(1, count + 1)
         ]
         for kind, layer in [("none", None)] if row["method"] == "none" else [("rewound", None), *kinds]:
-            about = {"kind": kind, "rewound": None if kind == "none" else epoch, "layer": layer, "layers": count}
+            about = {"kind": kind, "rewound": None if kind == "none" else epoch, "place": layer, "layers": count}
             rows.append({**row, **about, "barrier": scale * 0.3 / (1 + (layer or 0))})
-    return pd.DataFrame(rows).astype({"rewound": "Int64", "layer": "Int64"})
+    return pd.DataFrame(rows).astype({"rewound": "Int64", "place": "Int64"})
 
 
 def superposition_frame(matched=("0", "1", "5", "20", "5+20", "1+5+20")):
@@ -167,7 +167,58 @@ def superposition_frame(matched=("0", "1", "5", "20", "5+20", "1+5+20")):
     return pd.DataFrame(rows)
 
 
+DENSITIES = {0: 1.0, 1: 0.5, 2: 0.25, 3: 0.125, 4: 0.0625}
+PERMUTATIONS = [("none", "none"), *itertools.product(("level", "dense"), ("weights", "activations"))]
+
+
+def pruning_frame():
+    rows = []
+    for (model, widths), seed, (level, density) in itertools.product(MODELS.items(), range(3), DENSITIES.items()):
+        values = {
+            f"{split}_{metric}": 0.1 + 0.02 * level for split in ("train", "test") for metric in ("loss", "error")
+        }
+        about = {"model": model, "width": widths[0], "seed": seed, "level": level, "density": density, **values}
+        for layer, weights in (("all", 300), ("first", 100), ("second", 200)):
+            counts = {"weights": weights, "remaining": round(weights * density), "units": 20, "dead_units": level}
+            rows.append({**about, "layer": layer, **counts})
+    return pd.DataFrame(rows)
+
+
+def sparsity_frame():
+    rows = []
+    for model, (level, density), (permutation, method) in itertools.product(MODELS, DENSITIES.items(), PERMUTATIONS):
+        about = {"model": model, "width": 16, "level": level, "density": density, "permutation": permutation}
+        for (_, a, b), split, metric in itertools.product(paths("none"), ("train", "test"), ("loss", "error")):
+            barrier = {"none": 0.6, "level": 0.05, "dense": 0.1}[permutation] * (1 + 0.1 * a + 0.05 * b)
+            ends = {"alpha": 0.5, "end_a": 0.1 + 0.01 * a, "end_b": 0.1 + 0.01 * b}
+            path = {**about, "method": method, "a": a, "b": b, "split": split}
+            rows.append({**path, "metric": metric, "barrier": barrier, **ends})
+    return pd.DataFrame(rows)
+
+
+def tickets_frame():
+    rows = []
+    masks = [("own", "none"), ("permuted", "weights"), ("unpermuted", "none"), ("random", "none")]
+    for model, level, (mask, method), seed in itertools.product(MODELS, (3, 4), masks, range(4)):
+        source = seed if mask == "own" else seed ^ 1
+        about = {
+            "model": model,
+            "width": 16,
+            "level": level,
+            "density": DENSITIES[level],
+            "seed": seed,
+            "source": source,
+        }
+        error = {"own": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
+        values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
+        rows.append({**about, "mask": mask, "method": method, **values})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
+    "pruning": pruning_frame,
+    "sparsity": sparsity_frame,
+    "tickets": tickets_frame,
     "pairs": pairs_frame,
     "width": width_frame,
     "simplex": simplex_frame,
@@ -460,6 +511,45 @@ def test_correction_has_a_row_of_panels_for_each_method():
     assert labels == names
     alone = figures.correction(correction_frame(methods=("none",)))
     assert [axis.get_ylabel() for axis in alone.axes if axis.get_ylabel()] == [f"{m}\ntest accuracy" for m in MODELS]
+
+
+def test_sparsity_draws_every_barrier_and_every_network_once():
+    frame = sparsity_frame()
+    figure = figures.sparsity(frame)
+    assert len(figure.axes) == 4 * 4
+    for row, axes in enumerate(np.reshape(figure.axes, (4, 4))):
+        metric, model = list(itertools.product(("error", "loss"), MODELS))[row]
+        part = frame[(frame["metric"] == metric) & (frame["model"] == model)]
+        for axis, split in zip(axes, ("train", "test"), strict=False):
+            expected = part[part["split"] == split]["barrier"]
+            assert sorted(measurements(axis)) == pytest.approx(sorted(expected))
+            assert axis.get_xlim()[0] > 1 > axis.get_xlim()[1]
+            assert axis.get_xscale() == "log"
+        for axis in axes[2:]:
+            assert len(measurements(axis)) == 4 * len(DENSITIES)
+            assert set(np.round(measurements(axis), 6).tolist()) == {0.1, 0.11, 0.12, 0.13}
+
+
+def test_tickets_draws_every_network_under_every_mask():
+    frame = tickets_frame()
+    figure = figures.tickets(frame)
+    first = figure.axes[0]
+    expected = 1 - frame[frame["model"] == "mlp"]["test_error"]
+    assert sorted(measurements(first)) == pytest.approx(sorted(expected))
+    assert first.get_title() == "test accuracy"
+    assert {"own mask", "another's, weight matching", "another's, not permuted", "random"} <= set(legend(figure))
+    # In the order of the legend, from left to right: the axis is inverted.
+    series = [np.log2(points.get_offsets()[:, 0]).mean() for points in first.collections if points.get_gid()]
+    assert series == sorted(series, reverse=True)
+
+
+def test_pruning_draws_every_network_and_layer():
+    frame = pruning_frame()
+    figure = figures.pruning(frame)
+    error, _, layers, dead = figure.axes[:4]
+    assert len(measurements(error)) == 2 * 3 * len(DENSITIES)
+    assert len(layers.lines) == 2 * 3
+    assert sorted(set(np.round(measurements(dead), 6).tolist())) == pytest.approx([level / 20 for level in DENSITIES])
 
 
 def test_methods_differ_in_colour_shape_and_line():

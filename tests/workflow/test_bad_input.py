@@ -73,6 +73,22 @@ CASES = {
         "superposition.sets[1]",
         "Allowed: 0, 1, 2, 5, 10, 15, 20",
     ),
+    "pruning at a width of no model": (
+        {"pruning": {"widths": [17]}, "experiments": ["sparsity"]},
+        "pruning.widths[0]",
+        "16, 32, 64",
+    ),
+    "rewinding to the end": (
+        {"training": {"epochs": 10}, "pruning": {"rewind": 10}, "experiments": ["pruning"]},
+        "pruning.rewind",
+        "epochs below training.epochs, 10",
+    ),
+    "tickets of a level that is not reached": (
+        {"pruning": {"levels": 3}, "experiments": ["tickets"]},
+        "tickets.levels",
+        "levels up to pruning.levels, 3",
+    ),
+    "method named like a mask": ({"matching": [{**WEIGHTS, "name": "random"}]}, "matching[0].name", "any other name"),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
@@ -119,6 +135,9 @@ DETAILS = {
     "unknown pairs": ({"history": {"pairs": "disjiont"}}, "history.pairs", "did you mean 'disjoint'?"),
     "two points of a history": ({"history": {"points": 2}}, "history.points", "at least 3"),
     "an empty set of checkpoints": ({"superposition": {"sets": [[]]}}, "superposition.sets[0]", "at least 1 items"),
+    "everything pruned": ({"pruning": {"fraction": 1}}, "pruning.fraction", "above 0 and below 1"),
+    "unknown strategy": ({"pruning": {"strategy": "globl"}}, "pruning.strategy", "did you mean 'global'?"),
+    "level 0": ({"tickets": {"levels": [0]}}, "tickets.levels[0]", "at least 1"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }
 

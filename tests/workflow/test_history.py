@@ -88,7 +88,7 @@ def test_layers_has_every_hybrid_and_ends_at_the_final_permutation(history):
     rows = [row for row in table(history, "layers") if (row["split"], row["metric"]) == ("train", "error")]
     kinds = {("none", None)} | {("rewound", None)}
     kinds |= set(itertools.product(("bottom_up", "top_down", "one_in", "one_out"), (1, 2, 3)))
-    assert {(row["kind"], row["layer"]) for row in rows} == kinds and {row["layers"] for row in rows} == {3}
+    assert {(row["kind"], row["place"]) for row in rows} == kinds and {row["layers"] for row in rows} == {3}
     assert len(rows) == 2 * len(PAIRS) * (1 + len(METHODS) * 13)
     found = {}
     for row in table(history, "trajectory"):
@@ -96,9 +96,9 @@ def test_layers_has_every_hybrid_and_ends_at_the_final_permutation(history):
             found[tuple(row[name] for name in ("model", "method", "a", "b", "found"))] = row["barrier"]
     same = {("bottom_up", 3): 3, ("top_down", 1): 3, ("rewound", None): 0, ("none", None): None}
     for row in rows:
-        if (row["kind"], row["layer"]) in same:
+        if (row["kind"], row["place"]) in same:
             key = tuple(row[name] for name in ("model", "method", "a", "b"))
-            assert row["barrier"] == pytest.approx(found[*key, same[row["kind"], row["layer"]]], abs=1e-9)
+            assert row["barrier"] == pytest.approx(found[*key, same[row["kind"], row["place"]]], abs=1e-9)
 
 
 def test_superposition_stands_beside_single_checkpoints(history):
@@ -128,3 +128,18 @@ def test_disjoint_pairs_alone(history, tmp_path):
     config["history"] = {**config["history"], "pairs": "disjoint", "widths": [4]}
     copy.snakemake(*copy.configure(config))
     assert {(row["a"], row["b"]) for row in table(copy, "trajectory")} == {(0, 1), (2, 3)}
+
+
+def test_stability_compares_levels_of_pruning_where_the_study_prunes(history, tmp_path):
+    copy = history.copy(tmp_path / "copy")
+    config = {**load_tiny(), **EXPERIMENTS, "experiments": ["stability", "sparsity"]}
+    configfile = copy.configure(config)
+    plan = copy.plan("stability", *configfile)
+    jobs = {"prune": 2, "prune_align": 1, "stability_measure": 1, "stability_table": 1, "stability_figure": 1}
+    assert plan == {**jobs, "stability": 1}
+    copy.snakemake("stability", *configfile)
+    stages = {"mlp": set(), "cnn": set()}
+    for row in table(copy, "stability"):
+        stages[row["model"]] |= {row["first"], row["second"]}
+    epochs = {"epoch0", "epoch1", "epoch3"}
+    assert stages == {"mlp": epochs | {"level1", "level2"}, "cnn": epochs}

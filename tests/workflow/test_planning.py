@@ -64,15 +64,18 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction"]
-EXPERIMENTS += ["trajectory", "stability", "layers", "superposition"]
+EXPERIMENTS = {
+    *("pairs", "width", "simplex", "methods", "instability", "correction"),
+    *("pruning", "sparsity", "tickets"),
+    *("trajectory", "stability", "layers", "superposition"),
+}
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_an_experiment_is_a_target(plain, name):
     plan = plain.plan(name)
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = set(EXPERIMENTS) - {name}
+    others = EXPERIMENTS - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -101,7 +104,8 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
     history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | history
+    pruning = {"prune", "prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
+    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | pruning | history
 
 
 def test_lint_is_clean(plain):

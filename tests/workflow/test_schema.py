@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from onebasin import data, figures, match, models, repair, tables, train
+from onebasin import data, figures, match, models, prune, repair, tables, train
 from onebasin.match import activation_matching, weight_matching
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,7 @@ def test_enumerations_are_those_of_the_library():
     assert set(DEFS["weights"]["properties"]["kernel"]["enum"]) == set(weight_matching.KERNELS)
     assert set(DEFS["activations"]["properties"]["kernel"]["enum"]) == set(activation_matching.KERNELS)
     assert set(DEFS["activations"]["properties"]["intermediate"]["enum"]) == set(activation_matching.INTERMEDIATES)
+    assert SCHEMA["properties"]["pruning"]["properties"]["strategy"]["enum"] == list(prune.STRATEGIES)
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
     assert set(resolved(training["optimizer"])["enum"]) == set(train.OPTIMIZERS)

@@ -6,6 +6,7 @@ holds its name too and whose order is fixed.
 """
 
 import hashlib
+import itertools
 import os
 import re
 from pathlib import Path
@@ -27,7 +28,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 SEEDS = sorted(config["seeds"])
 PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
-DISJOINT_PAIRS = [f"{a}-{b}" for a, b in zip(SEEDS[::2], SEEDS[1::2])]
+DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 
@@ -43,8 +44,8 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
-PRUNES = {"pruning", "sparsity", "tickets"} & set(config["experiments"])
 HISTORY_CELLS = cells_at(config["history"]["widths"])
+PRUNED_CELLS = cells_at(config["pruning"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
 
@@ -52,24 +53,49 @@ LAST_EPOCH = config["training"]["epochs"]
 HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
 REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
 STACKED = [sorted(epochs) for epochs in config["superposition"]["sets"] if set(epochs) <= set(HISTORY)]
-HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT_PAIRS
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else [f"{a}-{b}" for a, b in DISJOINT]
 STAGES = [f"epoch{epoch}" for epoch in HISTORY]
-EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY})
+REWIND = config["pruning"]["rewind"]
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
 
 # Epochs that children share with the networks from which they come.
 SHARED = sorted(config["instability"]["epochs"])
+
+# Level 0 of pruning is the trained network, of which nothing is pruned.
+LEVELS = list(range(1, config["pruning"]["levels"] + 1))
+PRUNES = bool({"pruning", "sparsity", "tickets"} & set(config["experiments"]))
+
+# The masks under which a network is trained again besides its own: that of another network as it is, at random with as
+# many weights in every layer, and permuted as each method says.
+TICKETS = ["unpermuted", "random", *METHODS]
+TICKET_LEVELS = sorted(config["tickets"]["levels"])
+TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else list(itertools.combinations(SEEDS, 2))
+
+# Each network of a pair is trained under the mask of the other one.
+TICKET_FOLDERS = [
+    f"seed{seed}/level{level}/{ticket}/from{source}"
+    for pair in TICKET_PAIRS
+    for source, seed in (pair, pair[::-1])
+    for level in TICKET_LEVELS
+    for ticket in TICKETS
+]
 
 # What one job has in hand, and what stands for it in the names of log files.
 if config["seeds_together"]:
     TRAINED, NETWORKS_OF_JOB = [f"seed{seed}" for seed in SEEDS], "all"
     SHARED_OF_JOB, CHILDREN_OF_JOB = SHARED, "all"
+    TICKETS_OF_JOB, NAME_OF_TICKETS = TICKET_FOLDERS, "all"
 else:
     TRAINED, NETWORKS_OF_JOB = ["seed{seed}"], "seed{seed}"
     SHARED_OF_JOB, CHILDREN_OF_JOB = ["{shared}"], "seed{seed}-shared{shared}"
+    TICKETS_OF_JOB = [f"seed{{seed}}/level{{level}}/{ticket}/from{{source}}" for ticket in TICKETS]
+    NAME_OF_TICKETS = "seed{seed}-level{level}-from{source}"
 if config["methods_together"]:
     ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS], "all"
+    LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = LEVELS, "all", "all"
 else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
+    LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = ["{level}"], "{method}-level{level}", "level{level}"
 
 
 pathvars:
@@ -83,6 +109,8 @@ wildcard_constraints:
     width=r"[1-9]\d*",
     seed=r"\d+",
     shared=r"\d+",
+    level=r"[1-9]\d*",
+    source=r"\d+",
     method="|".join(map(re.escape, ["none", *METHODS])),
 
 
@@ -123,6 +151,12 @@ def architecture_of(wildcards):
 def training_of(wildcards):
     """The training settings of a model: those of the study, with its own in their place."""
     return stable({**config["training"], **MODELS[wildcards.model]["training"]}, without=("checkpoints",))
+
+
+def pruning_of(wildcards):
+    """How the networks of a model are pruned, and whether their output layer is pruned too."""
+    section = stable(config["pruning"], without=("widths", "levels", "output_layer"))
+    return {**section, "output_layer": MODELS[wildcards.model]["family"] in config["pruning"]["output_layer"]}
 
 
 def methods_of(wildcards):

@@ -17,7 +17,7 @@ rule stability:
 def stages_compared(wildcards):
     """The stages whose permutations are compared: epochs, and levels of pruning where the study prunes this width."""
     pruned = PRUNES and int(wildcards.width) in config["pruning"]["widths"]
-    return STAGES + [f"level{level}" for level in range(1, config["pruning"]["levels"] + 1)] if pruned else STAGES
+    return STAGES + [f"level{level}" for level in LEVELS] if pruned else STAGES
 
 
 rule stability_measure:

@@ -22,6 +22,9 @@ NETWORKS_NEEDED = {
     "stability": (2, "a pair"),
     "layers": (2, "a pair"),
     "superposition": (2, "a pair"),
+    "pruning": (1, "a network"),
+    "sparsity": (2, "a pair"),
+    "tickets": (2, "a pair"),
 }
 
 # Experiments of the section `history`.
@@ -202,6 +205,14 @@ def check_kept(key, chosen, kept):
         refuse(key, f"{missing[0]} is no epoch of history.epochs. Allowed: {allowed}")
 
 
+def check_pruning(pruning, tickets, experiments, epochs):
+    if pruning["rewind"] >= epochs:
+        refuse("pruning.rewind", f"{pruning['rewind']} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+    late = [level for level in tickets["levels"] if level > pruning["levels"]]
+    if late and "tickets" in experiments:
+        refuse("tickets.levels", f"{late[0]} is not allowed. Allowed: levels up to pruning.levels, {pruning['levels']}")
+
+
 def check_folders(name, data_dir, results):
     """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
     folder = Path(data_dir).expanduser()
@@ -225,7 +236,7 @@ def check(config):
         check_schema(config, yaml.safe_load(stream))
     validate(config, schema=schema_file)
     check_names("models", config["models"])
-    check_names("matching", config["matching"], reserved=("none",))
+    check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
     training = config["training"]
     check_training("training", training, training["epochs"])
     for index, model in enumerate(config["models"]):
@@ -246,4 +257,7 @@ def check(config):
     if "superposition" in config["experiments"]:
         for index, chosen in enumerate(config["superposition"]["sets"]):
             check_kept(f"superposition.sets[{index}]", chosen, [*config["history"]["epochs"], training["epochs"]])
+    if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
+        check_widths("pruning", config["pruning"]["widths"], config["models"])
+        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"])
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

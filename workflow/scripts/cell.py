@@ -1,5 +1,6 @@
 """A cell, a model at one width, as align and measure jobs find it: its trained networks, their symmetry, the data."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,21 @@ def open_cell(snakemake: Any) -> Cell:
     return Cell(address, dataset, model, states, found, device)
 
 
+def open_levels(paths: list[str], device: str) -> dict[int, dict[int, State]]:
+    """Read networks seed<seed>/level<level>/<file>: for each level the network of each seed."""
+    found: dict[int, dict[int, State]] = {}
+    for path in paths:
+        seed, level = place_of_level(path)
+        found.setdefault(level, {})[seed] = checkpoint.load(path, device)[0]
+    return found
+
+
+def place_of_level(path: str) -> tuple[int, int]:
+    """Read seed and level from the path of a file of a pruned network."""
+    seed, level = re.search(r"/seed(\d+)/level(\d+)/", path).groups()
+    return int(seed), int(level)
+
+
 class Measurement:
     """How networks between others are measured: on which images, how corrected, and how calibrated.
 
@@ -107,12 +123,22 @@ class Measurement:
                     line.append(row)
         return lines
 
+    def values(self, state: State) -> dict[str, float]:
+        """Measure one network as it is; give train_loss, train_error, test_loss and test_error."""
+        measured = self.rows([state], torch.ones(1, 1), correction="none")
+        return {
+            f"{columns['split']}_{metric}": columns[metric] for _, columns in measured for metric in ("loss", "error")
+        }
 
-def open_permutations(paths: list[str], method: str) -> dict[tuple[int, int], Permutation]:
-    """Read the permutations of a method among files <method>/<a>-<b>.safetensors, by their pairs (a, b)."""
+
+def open_permutations(paths: list[str], method: str, depth: int = 1) -> dict[tuple[int, int], Permutation]:
+    """Read the permutations of a method among files <method>/<a>-<b>.safetensors, by their pairs (a, b).
+
+    Files <method>/<stage>/<a>-<b>.safetensors have the depth 2.
+    """
     found = {}
     for path in map(Path, paths):
-        if path.parent.name == method:
+        if path.parts[-1 - depth] == method:
             a, b = map(int, path.stem.split("-"))
             found[a, b] = Permutation.load(path)
     return found

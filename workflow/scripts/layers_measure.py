@@ -43,6 +43,6 @@ with logged(snakemake):
             if method != "none":
                 tried = dict(match_hybrids(method, a, b))
             about = {**cell.address, "method": method, "layers": len(layers), "a": a, "b": b}
-            for (epoch, kind, layer), values in barriers(cell, measurement, (cell.states[a], cell.states[b]), tried):
-                rows.append({**about, "kind": kind, "rewound": epoch, "layer": layer, **values})
+            for (epoch, kind, place), values in barriers(cell, measurement, (cell.states[a], cell.states[b]), tried):
+                rows.append({**about, "kind": kind, "rewound": epoch, "place": place, **values})
         tables.write(table, "layers", rows)

@@ -45,7 +45,7 @@ def layers(frame: DataFrame) -> Figure:
                 whole = series.loc[series["kind"] == "rewound", "barrier"].mean()
                 axis.axhline(whole, color=mark.colour, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
                 series = series[series["kind"] == kind]
-                strip_at(axis, series, series["layer"].astype(float) + 0.3 * ((slot + 0.5) / len(marks) - 0.5), mark)
+                strip_at(axis, series, series["place"].astype(float) + 0.3 * ((slot + 0.5) / len(marks) - 0.5), mark)
             axis.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         line[0].set_ylim(bottom=0)
         line[0].set_ylabel(f"{model}, width {width}\nrewound to epoch {epoch}\n{style.BARRIERS['error']}")
