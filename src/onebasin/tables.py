@@ -47,6 +47,16 @@ _LEVEL = {
     "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
     "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
 }
+_BARRIER = {
+    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+    "alpha": "share of network b where the rise is largest",
+    "end_a": "metric of network a (alpha 0), in the unit of the metric",
+    "end_b": "metric of network b (alpha 1), in the unit of the metric",
+}
+_STAGES = {
+    "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
+    "second": "stage at which the other one was found",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -66,10 +76,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PAIR,
         **_SPLIT,
         **_METRIC,
-        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-        "alpha": "share of network b where the rise is largest",
-        "end_a": "metric of network a (alpha 0), in the unit of the metric",
-        "end_b": "metric of network b (alpha 1), in the unit of the metric",
+        **_BARRIER,
     },
     "simplex": {
         **_CELL,
@@ -134,10 +141,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PAIR,
         **_SPLIT,
         **_METRIC,
-        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-        "alpha": "share of network b where the rise is largest",
-        "end_a": "metric of network a (alpha 0), in the unit of the metric",
-        "end_b": "metric of network b (alpha 1), in the unit of the metric",
+        **_BARRIER,
     },
     "tickets": {
         **_CELL,
@@ -150,6 +154,47 @@ COLUMNS: dict[str, dict[str, str]] = {
         "train_error": "fraction of the training images classified wrongly, 0 to 1",
         "test_loss": "mean cross-entropy on the test images, nats",
         "test_error": "fraction of the test images classified wrongly, 0 to 1",
+    },
+    "trajectory": {
+        **_CELL,
+        **_METHOD,
+        "found": "epoch at which the permutation was found, 0 for the initialisation; empty without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "stability": {
+        **_CELL,
+        "method": "name of the matching method in the config",
+        **_STAGES,
+        **_PAIR,
+        "group": "name of the permutation group",
+        "units": "number of units of the group, n; 1/n of them stay in place by chance",
+        "fixed": "fraction of the group's units to which both permutations assign the same unit, 0 to 1",
+    },
+    "layers": {
+        **_CELL,
+        **_METHOD,
+        "kind": "`bottom_up`, `top_down`, `one_in`, `one_out`, `rewound` or `none`: which layers were not rewound",
+        "rewound": "epoch to which the other layers were rewound before matching; empty without a permutation",
+        "place": "number of the layer, from 1 at the input; empty for `rewound` and `none`",
+        "layers": "number of layers of the network",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "superposition": {
+        **_CELL,
+        **_METHOD,
+        "matched": "epochs whose checkpoints were matched at once, joined by `+`; `none` without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
     },
     "training": {
         "epoch": "number of the epoch, from 1",
@@ -166,10 +211,12 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "layer", "permutation", "mask"})
+_TEXT |= {"first", "second", "group", "kind", "matched"}
 _WHOLE = frozenset(
     {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"}
-    | {"level", "source", "weights", "remaining", "units", "dead_units"}
+    | {"level", "source", "weights", "remaining", "units", "dead_units", "found", "rewound", "place", "layers"}
 )
+_WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "place"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
@@ -182,8 +229,9 @@ _MATCHED = ("model", "width", "method", "a", "b")
 def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows of table `name` as CSV; the file appears only when it is complete.
 
-    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in `reference` and in
-    columns of floats. Raises ValueError for a row with other columns and TypeError for a value that does not fit.
+    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in columns of floats and
+    of whole numbers that may be missing. Raises ValueError for a row with other columns and TypeError for a value that
+    does not fit.
     """
     columns = COLUMNS[name]
     with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
@@ -227,7 +275,7 @@ def gather(path: Path | str, name: str, parts: Sequence[Path | str], keep: Calla
 
 
 def read(path: Path | str, name: str) -> pandas.DataFrame:
-    """Read table `name` into a data frame: text, int64, float64; `reference` is nullable Int64.
+    """Read table `name` into a data frame: text, int64, float64; nullable Int64 where a whole number may be missing.
 
     Raises FileError when the file is missing or is not such a table.
     """
@@ -323,6 +371,15 @@ def level_zero(curves: Iterable[Mapping[str, Any]], points: int) -> Iterator[Row
             yield {**about, "level": 0, "density": 1.0, "permutation": permutation}
 
 
+def superposition(single: Iterable[Mapping[str, Any]], several: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Join rows of table `trajectory`, with permutations of single checkpoints, and rows of table `superposition`."""
+    for row in single:
+        found = row["found"]
+        values = {column: value for column, value in row.items() if column != "found"}
+        yield {**values, "matched": "none" if found is None else str(found)}
+    yield from map(dict, several)
+
+
 def _highest(alphas: list[float], heights: list[float]) -> tuple[float, float]:
     """The largest rise above the line between the ends, and the first alpha where it lies."""
     best, where = 0.0, alphas[0]
@@ -352,13 +409,13 @@ def _format(column: str, value: Any) -> str:
 
 
 def _may_be_empty(column: str) -> bool:
-    return column == "reference" or column not in _TEXT | _WHOLE
+    return column in _WHOLE_OR_EMPTY or column not in _TEXT | _WHOLE
 
 
 def _dtype(column: str) -> str:
     if column in _TEXT:
         return "str"
-    if column == "reference":
+    if column in _WHOLE_OR_EMPTY:
         return "Int64"
     return "int64" if column in _WHOLE else "float64"
 

@@ -67,6 +67,7 @@ def test_the_slurm_profile_plans(plain):
 EXPERIMENTS = {
     *("pairs", "width", "simplex", "methods", "instability", "correction"),
     *("pruning", "sparsity", "tickets"),
+    *("trajectory", "stability", "layers", "superposition"),
 }
 
 
@@ -107,8 +108,9 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
+    history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | pruning
+    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | pruning | history
 
 
 def test_lint_is_clean(plain):

@@ -35,6 +35,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 SEEDS = sorted(config["seeds"])
 PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
+DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 
@@ -50,23 +51,31 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
+HISTORY_CELLS = cells_at(config["history"]["widths"])
 PRUNED_CELLS = cells_at(config["pruning"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
+
+# Epochs at which the history of networks is looked at; the permutations of the last one are those of every experiment.
+HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
+STACKED = [sorted(epochs) for epochs in config["superposition"]["sets"] if set(epochs) <= set(HISTORY)]
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else [f"{a}-{b}" for a, b in DISJOINT]
+STAGES = [f"epoch{epoch}" for epoch in HISTORY]
 REWIND = config["pruning"]["rewind"]
-EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH, *([REWIND] if REWIND < LAST_EPOCH else [])})
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
 
 # Epochs that children share with the networks from which they come.
 SHARED = sorted(config["instability"]["epochs"])
 
 # Level 0 of pruning is the trained network, of which nothing is pruned.
 LEVELS = list(range(1, config["pruning"]["levels"] + 1))
+PRUNES = bool({"pruning", "sparsity", "tickets"} & set(config["experiments"]))
 
 # The masks under which a network is trained again besides its own: that of another network as it is, at random with as
 # many weights in every layer, and permuted as each method says.
 TICKETS = ["unpermuted", "random", *METHODS]
 TICKET_LEVELS = sorted(config["tickets"]["levels"])
-DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
 TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else list(itertools.combinations(SEEDS, 2))
 
 # Each network of a pair is trained under the mask of the other one.
@@ -161,7 +170,7 @@ def files_of_networks(wildcards):
 def pruning_of(wildcards):
     """How the networks of a model are pruned, and whether their output layer is pruned too."""
     section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
-    return {**section, "output_layer": MODELS[wildcards.model]["family"] in config["pruning"]["output_layer"]}
+    return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
 
 
 def methods_of(wildcards):
@@ -185,6 +194,27 @@ def permutations_of(wildcards):
         method=methods_of(wildcards),
         pair=PAIRS,
     )
+
+
+def folder_of_permutations(stage):
+    """Where the permutations lie that were found at a stage, such as `epoch5`; the end of training has no folder."""
+    within = "" if stage == f"epoch{LAST_EPOCH}" else f"/{stage}"
+    return f"<results>/permutations/{{model}}/width{{width}}/{{method}}{within}"
+
+
+def permutations_at(stages, methods):
+    """The permutation files of some stages, by method, stage and pair; a method may be the wildcard."""
+    return [
+        file
+        for method in methods
+        for stage in stages
+        for file in expand(
+            f"{folder_of_permutations(stage)}/{{pair}}.safetensors",
+            method=method,
+            pair=HISTORY_PAIRS,
+            allow_missing=True,
+        )
+    ]
 
 
 def experiment_files(names):

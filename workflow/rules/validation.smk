@@ -18,13 +18,20 @@ NETWORKS_NEEDED = {
     "simplex": (4, "a triangle aligned to a fourth network"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
+    "trajectory": (2, "a pair"),
+    "stability": (2, "a pair"),
+    "layers": (2, "a pair"),
+    "superposition": (2, "a pair"),
     "pruning": (1, "a network"),
     "sparsity": (2, "a pair"),
     "tickets": (2, "a pair"),
 }
 
+# Experiments of the section `history`.
+OF_HISTORY = ("trajectory", "stability", "layers", "superposition")
+
 # Experiments that train networks of their own, or need checkpoints from the training of the others.
-NEED_TRAINING = ("instability",)
+NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", *OF_HISTORY)
 
 
 def refuse(key, problem):
@@ -217,6 +224,22 @@ def check_shared(shared, epochs):
         refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
 
 
+def check_history(history, models, epochs):
+    """Refuse widths of no model, and epochs that are never reached."""
+    check_widths("history", history["widths"], models)
+    late = [epoch for epoch in history["epochs"] if epoch > epochs]
+    if late:
+        refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+
+
+def check_kept(key, chosen, kept):
+    """Refuse epochs whose checkpoints are not among those of the section `history`."""
+    missing = sorted(set(chosen) - set(kept))
+    if missing:
+        allowed = ", ".join(map(str, sorted(set(kept))))
+        refuse(key, f"{missing[0]} is no epoch of history.epochs. Allowed: {allowed}")
+
+
 def check_pruning(pruning, tickets, experiments, epochs, points):
     if "sparsity" in experiments and (points - 1) % (pruning["points"] - 1):
         allowed = ", ".join(str(n + 1) for n in range(2, points) if (points - 1) % n == 0)
@@ -269,6 +292,16 @@ def check(config):
             check_widths(name, config[name]["widths"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
+    if min(config["history"]["epochs"]) >= training["epochs"]:
+        refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
+    if set(OF_HISTORY) & set(config["experiments"]):
+        check_history(config["history"], config["models"], training["epochs"])
+    if "layers" in config["experiments"]:
+        earlier = [epoch for epoch in config["history"]["epochs"] if epoch < training["epochs"]]
+        check_kept("layers.epochs", config["layers"]["epochs"], earlier)
+    if "superposition" in config["experiments"]:
+        for index, chosen in enumerate(config["superposition"]["sets"]):
+            check_kept(f"superposition.sets[{index}]", chosen, [*config["history"]["epochs"], training["epochs"]])
     if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
         check_widths("pruning", config["pruning"]["widths"], config["models"])
         points = config["barrier"]["points"]

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,31 @@ from onebasin import checkpoint, match, symmetry, tables
 CHECKED_IMAGES = 256
 
 
-def match_pairs(cell: Cell, states: Mapping[int, State], settings: Mapping[str, Any], folder: Path) -> None:
-    """Match every pair a < b of networks; write <a>-<b>.safetensors and matching.csv into the folder.
+def find(cell: Cell, state_a: Any, state_b: Any, settings: Mapping[str, Any]) -> match.Match:
+    """Match two networks, each given as one state or as several from the same moments of training.
+
+    The permutation found is checked to leave the function of network b unchanged.
+    """
+    images, _ = cell.images("train")
+    method = match.METHODS[settings["algorithm"]]
+    # A method takes what its parameters name.
+    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
+    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
+    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+    found = method(state_a=state_a, state_b=state_b, **options)
+    for state in [state_b] if isinstance(state_b, Mapping) else state_b:
+        symmetry.check(cell.model, cell.symmetry, found.permutation, state, images[:CHECKED_IMAGES])
+    return found
+
+
+def match_pairs(
+    cell: Cell,
+    states: Mapping[int, State],
+    settings: Mapping[str, Any],
+    folder: Path,
+    pairs: Sequence[tuple[int, int]] | None = None,
+) -> None:
+    """Match pairs a < b of networks; write <a>-<b>.safetensors and matching.csv into the folder.
 
     A permutation is written only if it leaves the function of the network unchanged.
 
@@ -25,17 +48,11 @@ def match_pairs(cell: Cell, states: Mapping[int, State], settings: Mapping[str, 
         states: the networks by their seeds, all from the same moment of training or level of pruning.
         settings: an item of the section `matching` of the config.
         folder: where the files go.
+        pairs: which pairs are matched; all unless they are given.
     """
-    images, _ = cell.images("train")
-    method = match.METHODS[settings["algorithm"]]
-    # A method takes what its parameters name.
-    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
-    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
-    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
     rows = []
-    for a, b in combinations(states, 2):
-        found = method(state_a=states[a], state_b=states[b], **options)
-        symmetry.check(cell.model, cell.symmetry, found.permutation, states[b], images[:CHECKED_IMAGES])
+    for a, b in pairs or combinations(states, 2):
+        found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {
             "objective": found.objective,

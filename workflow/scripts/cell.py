@@ -104,6 +104,25 @@ class Measurement:
             for mixture, columns in zip(weights.tolist(), values.rows(), strict=True):
                 yield mixture, {"split": split, **columns}
 
+    def fan(self, state: State, others: Sequence[State]) -> list[list[dict[str, Any]]]:
+        """Measure the lines from a network to several others that compute the same function as each other.
+
+        Returns the rows of each line. The ends are measured once for all of them.
+        """
+        between = barrier.line(self.settings["points"])[1:-1]
+        weights = torch.zeros(2 + len(others) * len(between), 1 + len(others), dtype=between.dtype)
+        weights[0, 0] = weights[1, 1] = 1
+        for index, part in enumerate(weights[2:].split(len(between)), start=1):
+            part[:, [0, index]] = between
+        lines: list[list[dict[str, Any]]] = [[] for _ in others]
+        for (at_a, *at_others), values in self.rows([state, *others], weights):
+            row = {"alpha": 1 - at_a, **values}
+            ends = at_a in (0, 1)
+            for line, share in zip(lines, at_others, strict=True):
+                if ends or share:
+                    line.append(row)
+        return lines
+
     def values(self, state: State) -> dict[str, float]:
         """Measure one network as it is; give train_loss, train_error, test_loss and test_error."""
         measured = self.rows([state], torch.ones(1, 1), correction="none")
