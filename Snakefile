@@ -11,7 +11,6 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/parts.smk"
@@ -19,8 +18,28 @@ include: "workflow/rules/pairs.smk"
 include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
-include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/history.smk"
+include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/stability.smk"
+include: "workflow/rules/layers.smk"
+include: "workflow/rules/superposition.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/pruning.smk"
+include: "workflow/rules/sparsity.smk"
+include: "workflow/rules/tickets.smk"
+
+
+if config["networks"]:
+
+    include: "workflow/rules/networks.smk"
+
+else:
+
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/instability.smk"
+
+
 include: "workflow/rules/cost.smk"
 
 

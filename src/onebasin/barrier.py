@@ -173,7 +173,15 @@ def losses(
     labels: Tensor,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate interpolated networks on one set of images, uncorrected; arguments as for ``measure``.
+    """Evaluate interpolated networks on one set of images, uncorrected.
+
+    Args:
+        model: the networks' module.
+        states: n states, on the device of the images.
+        weights: [K, n], one interpolated network per row.
+        images: [N, …], normalised.
+        labels: [N] class indices.
+        batch_size: images per forward pass.
 
     Returns:
         Mean cross-entropy in nats [K] and fraction of images misclassified [K], float64.
@@ -190,6 +198,9 @@ def line(alphas: int | Sequence[float]) -> Tensor:
 
     Args:
         alphas: their number, evenly spaced from 0 (the first network) to 1 (the second), at least 2; or the points.
+
+    Raises:
+        ValueError: for a number below 2.
     """
     if isinstance(alphas, int):
         if alphas < 2:
@@ -221,6 +232,9 @@ def curve(
 
     Returns:
         A data frame with the columns alpha, loss (nats) and error (fraction).
+
+    Raises:
+        ValueError: if there are no images, or fewer than 2 points.
     """
     import pandas as pd
 
@@ -235,13 +249,24 @@ def height(alphas: Sequence[float] | np.ndarray, values: Sequence[float] | np.nd
     Args:
         alphas: points in [0, 1], ascending, the first 0 and the last 1.
         values: loss or error at each point.
+
+    Returns:
+        The barrier in the unit of the values, never negative: at the ends the excess is 0.
     """
     points, measured = np.asarray(alphas, dtype=np.float64), np.asarray(values, dtype=np.float64)
     return float(np.max(measured - (measured[0] + points * (measured[-1] - measured[0]))))
 
 
 def barrier(measured: pd.DataFrame, metric: str = "loss") -> float:
-    """Return the barrier of a curve that ``curve`` measured, in the metric "loss" or "error"."""
+    """Return the barrier of a measured curve (Frankle et al. 2020, arXiv 1912.05671; Sharma et al. 2024).
+
+    Args:
+        measured: what ``curve`` returned, from alpha = 0 to alpha = 1.
+        metric: "loss" (the barrier is in nats) or "error" (a fraction of images).
+
+    Returns:
+        The largest excess over the straight line between the values at the ends.
+    """
     return height(measured["alpha"].to_numpy(), measured[metric].to_numpy())
 
 
@@ -254,6 +279,9 @@ def grid(n: int, resolution: int) -> Tensor:
 
     Returns:
         Weights [K, n], float64, each row summing to one; the corners are among them.
+
+    Raises:
+        ValueError: for fewer than one network or step.
     """
     if n < 1 or resolution < 1:
         raise ValueError("a simplex grid needs at least one network and one step")
@@ -283,6 +311,9 @@ def simplex(
 
     Returns:
         A data frame with the columns weight_0 … weight_{n-1}, loss (nats) and error (fraction).
+
+    Raises:
+        ValueError: if there are no images, or weights for another number of networks.
     """
     import pandas as pd
 
@@ -298,5 +329,8 @@ def simplex_height(weights: np.ndarray, values: np.ndarray, corners: Sequence[fl
         weights: [K, n] barycentric coordinates.
         values: [K] loss or error.
         corners: [n] loss or error of the n networks.
+
+    Returns:
+        The barrier in the unit of the values.
     """
     return float(np.max(np.asarray(values) - np.asarray(weights) @ np.asarray(corners, dtype=np.float64)))

@@ -98,11 +98,14 @@ def into_frame(symmetry: Symmetry, permutations: Permutations, frame: int, seed:
     Raises:
         KeyError: if the pair was not matched.
     """
-    if frame == seed:
-        return state
+    return state if frame == seed else symmetry.apply(between(permutations, frame, seed), state)
+
+
+def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
+    """Return the permutation that takes network ``seed`` into the frame of network ``frame``; as for ``into_frame``."""
     if (frame, seed) in permutations:
-        return symmetry.apply(permutations[frame, seed], state)
-    return symmetry.apply(permutations[seed, frame].inverse(), state)
+        return permutations[frame, seed]
+    return permutations[seed, frame].inverse()
 
 
 def endpoints(

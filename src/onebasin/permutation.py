@@ -37,7 +37,11 @@ class Permutation(Mapping[str, np.ndarray]):
 
     @classmethod
     def identity(cls, sizes: Mapping[str, int]) -> Permutation:
-        """Return the permutation that moves nothing; ``sizes`` gives the units of each group."""
+        """Return the permutation that moves nothing.
+
+        Args:
+            sizes: the number of units of each group, by name.
+        """
         return cls({name: np.arange(size) for name, size in sizes.items()})
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -70,7 +74,10 @@ class Permutation(Mapping[str, np.ndarray]):
         return Permutation({name: np.argsort(array) for name, array in self.items()})
 
     def compose(self, first: Permutation) -> Permutation:
-        """Return the permutation that applies ``first`` and then this one.
+        """Return the permutation that applies another one and then this one; ``@`` does the same.
+
+        Args:
+            first: a permutation of the same groups.
 
         Raises:
             ValueError: if the two do not have the same groups and sizes.
@@ -87,13 +94,24 @@ class Permutation(Mapping[str, np.ndarray]):
         return {name: float(np.mean(array == np.arange(array.size))) for name, array in self.items()}
 
     def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the permutation as safetensors, with ``metadata`` (any JSON values) beside it, atomically."""
+        """Write the permutation as safetensors, atomically.
+
+        Args:
+            path: the file to be written.
+            metadata: what JSON can hold.
+
+        Raises:
+            FileError: if the file cannot be written.
+        """
         tensors = {name: torch.tensor(array) for name, array in self.items()}
         files.save_tensors(path, tensors, metadata or {}, kind=KIND)
 
     @classmethod
     def load(cls, path: str | Path) -> Permutation:
         """Read a permutation.
+
+        Args:
+            path: a file that ``save`` wrote.
 
         Raises:
             FileError: if the file is missing, truncated, or not a permutation.
@@ -106,5 +124,12 @@ class Permutation(Mapping[str, np.ndarray]):
 
 
 def load_metadata(path: str | Path) -> dict[str, Any]:
-    """Read the metadata that was saved with a permutation."""
+    """Read the metadata that was saved with a permutation.
+
+    Args:
+        path: a file that ``Permutation.save`` wrote.
+
+    Raises:
+        FileError: if the file is missing, truncated, or not a permutation.
+    """
     return files.load_tensors(path, kind=KIND)[1]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -39,3 +41,20 @@ def generator(*address: str | int, device: str | torch.device = "cpu") -> torch.
         TypeError: a part of the address is neither a string nor an integer.
     """
     return torch.Generator(device).manual_seed(derive(*address))
+
+
+@contextmanager
+def seeded(*address: str | int, device: str | torch.device = "cpu") -> Iterator[None]:
+    """Seed PyTorch's global generators by an address during a block, for code that draws from nothing else.
+
+    Args:
+        address: as in `derive`.
+        device: where else than on the CPU the block draws; at its end the generators are put back.
+
+    Raises:
+        TypeError: a part of the address is neither a string nor an integer.
+    """
+    device = torch.device(device)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(derive(*address))
+        yield

@@ -43,6 +43,20 @@ _CURVE = {
     "alpha": "share of network b on the line from a (0) to b (1)",
     **_VALUES,
 }
+_LEVEL = {
+    "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
+    "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
+}
+_BARRIER = {
+    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+    "alpha": "share of network b where the rise is largest",
+    "end_a": "metric of network a (alpha 0), in the unit of the metric",
+    "end_b": "metric of network b (alpha 1), in the unit of the metric",
+}
+_STAGES = {
+    "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
+    "second": "stage at which the other one was found",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -62,10 +76,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_PAIR,
         **_SPLIT,
         **_METRIC,
-        "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-        "alpha": "share of network b where the rise is largest",
-        "end_a": "metric of network a (alpha 0), in the unit of the metric",
-        "end_b": "metric of network b (alpha 1), in the unit of the metric",
+        **_BARRIER,
     },
     "simplex": {
         **_CELL,
@@ -108,6 +119,83 @@ COLUMNS: dict[str, dict[str, str]] = {
         "alpha": "share of network b on the line from a (0) to b (1)",
         **_VALUES,
     },
+    "pruning": {
+        **_CELL,
+        "seed": "seed of the network",
+        **_LEVEL,
+        "train_loss": "mean cross-entropy of the network on the training images, nats",
+        "train_error": "fraction of the training images that the network classifies wrongly, 0 to 1",
+        "test_loss": "mean cross-entropy of the network on the test images, nats",
+        "test_error": "fraction of the test images that the network classifies wrongly, 0 to 1",
+        "layer": "`all`, or the name of a layer that is pruned",
+        "weights": "weights of the layer, or of all layers, that may be pruned",
+        "remaining": "how many of them remain",
+        "units": "hidden units of the permutation group named after the layer, 0 where there is none; of all for `all`",
+        "dead_units": "how many of these are the same for all training images, or are read by no weight other than 0",
+    },
+    "sparsity": {
+        **_CELL,
+        **_LEVEL,
+        "permutation": "`none`, `level` or `dense`: b as it is, permuted as found at this level, as found at level 0",
+        **_METHOD,
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "tickets": {
+        **_CELL,
+        **_LEVEL,
+        "seed": "seed of the network that was trained under the mask, from its own epoch of rewinding",
+        "source": "seed of the network whose pruning made the mask",
+        "mask": "`own`, `permuted`, `unpermuted` or `random` (as many weights in each layer as the source has)",
+        "method": "name of the matching method that permuted the mask; `none` without a permutation",
+        "train_loss": "mean cross-entropy on the training images, nats",
+        "train_error": "fraction of the training images classified wrongly, 0 to 1",
+        "test_loss": "mean cross-entropy on the test images, nats",
+        "test_error": "fraction of the test images classified wrongly, 0 to 1",
+    },
+    "trajectory": {
+        **_CELL,
+        **_METHOD,
+        "found": "epoch at which the permutation was found, 0 for the initialisation; empty without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "stability": {
+        **_CELL,
+        "method": "name of the matching method in the config",
+        **_STAGES,
+        **_PAIR,
+        "group": "name of the permutation group",
+        "units": "number of units of the group, n; 1/n of them stay in place by chance",
+        "fixed": "fraction of the group's units to which both permutations assign the same unit, 0 to 1",
+    },
+    "layers": {
+        **_CELL,
+        **_METHOD,
+        "kind": "`bottom_up`, `top_down`, `one_in`, `one_out`, `rewound` or `none`: which layers were not rewound",
+        "rewound": "epoch to which the other layers were rewound before matching; empty without a permutation",
+        "place": "number of the layer, from 1 at the input; empty for `rewound` and `none`",
+        "layers": "number of layers of the network",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "superposition": {
+        **_CELL,
+        **_METHOD,
+        "matched": "epochs whose checkpoints were matched at once, joined by `+`; `none` without a permutation",
+        "epoch": "epoch at which the two networks are measured",
+        **_PAIR,
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -122,20 +210,28 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
-_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
+_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "layer", "permutation", "mask"})
+_TEXT |= {"first", "second", "group", "kind", "matched"}
+_WHOLE = frozenset(
+    {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"}
+    | {"level", "source", "weights", "remaining", "units", "dead_units", "found", "rewound", "place", "layers"}
+)
+_WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "place"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
 """Columns that name a curve between a network and its child."""
+LEVEL = ("model", "width", "level", "density", "permutation", "method", "a", "b", "split")
+"""Columns that name a curve between two networks at a level of pruning."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 
 def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows of table `name` as CSV; the file appears only when it is complete.
 
-    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in `reference` and in
-    columns of floats. Raises ValueError for a row with other columns and TypeError for a value that does not fit.
+    `rows` have exactly the columns `COLUMNS[name]`, in any order; None becomes an empty cell, in columns of floats and
+    of whole numbers that may be missing. Raises ValueError for a row with other columns and TypeError for a value that
+    does not fit.
     """
     columns = COLUMNS[name]
     with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
@@ -179,7 +275,7 @@ def gather(path: Path | str, name: str, parts: Sequence[Path | str], keep: Calla
 
 
 def read(path: Path | str, name: str) -> pandas.DataFrame:
-    """Read table `name` into a data frame: text, int64, float64; `reference` is nullable Int64.
+    """Read table `name` into a data frame: text, int64, float64; nullable Int64 where a whole number may be missing.
 
     Raises FileError when the file is missing or is not such a table.
     """
@@ -243,6 +339,47 @@ def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, 
         raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0], strict=True))} has no barrier")
 
 
+def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dead: Mapping[str, int]) -> Iterator[Row]:
+    """Yield the columns of table `pruning` that say what remains: for the whole network first, then for each layer.
+
+    `weights` gives for the name of a parameter how many of its weights remain and how many there are; `units` and
+    `dead` for each permutation group its units, and those that do nothing.
+    """
+    remaining, total = (sum(counts) for counts in zip(*weights.values(), strict=True))
+    whole = {"weights": total, "remaining": remaining, "units": sum(units.values()), "dead_units": sum(dead.values())}
+    yield {"layer": "all", **whole}
+    for key, (remaining, total) in weights.items():
+        layer = key.removesuffix(".weight")
+        counts = {"units": units.get(layer, 0), "dead_units": dead.get(layer, 0)}
+        yield {"layer": layer, "weights": total, "remaining": remaining, **counts}
+
+
+def level_zero(curves: Iterable[Mapping[str, Any]], points: int) -> Iterator[Row]:
+    """Turn rows of table `measurements` into the rows of table `sparsity` of level 0, where a level's own is the dense.
+
+    Of each curve only `points` evenly spaced alphas count, as at the other levels.
+    """
+    steps = points - 1
+    coarse = (
+        row
+        for row in curves
+        if row["claim"] != "strong" and math.isclose(row["alpha"] * steps, round(row["alpha"] * steps), abs_tol=1e-6)
+    )
+    for row in barriers(coarse):
+        about = {column: value for column, value in row.items() if column not in ("claim", "reference")}
+        for permutation in ("none",) if row["claim"] == "none" else ("level", "dense"):
+            yield {**about, "level": 0, "density": 1.0, "permutation": permutation}
+
+
+def superposition(single: Iterable[Mapping[str, Any]], several: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Join rows of table `trajectory`, with permutations of single checkpoints, and rows of table `superposition`."""
+    for row in single:
+        found = row["found"]
+        values = {column: value for column, value in row.items() if column != "found"}
+        yield {**values, "matched": "none" if found is None else str(found)}
+    yield from map(dict, several)
+
+
 def _highest(alphas: list[float], heights: list[float]) -> tuple[float, float]:
     """The largest rise above the line between the ends, and the first alpha where it lies."""
     best, where = 0.0, alphas[0]
@@ -272,13 +409,13 @@ def _format(column: str, value: Any) -> str:
 
 
 def _may_be_empty(column: str) -> bool:
-    return column == "reference" or column not in _TEXT | _WHOLE
+    return column in _WHOLE_OR_EMPTY or column not in _TEXT | _WHOLE
 
 
 def _dtype(column: str) -> str:
     if column in _TEXT:
         return "str"
-    if column == "reference":
+    if column in _WHOLE_OR_EMPTY:
         return "Int64"
     return "int64" if column in _WHOLE else "float64"
 

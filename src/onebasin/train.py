@@ -143,13 +143,14 @@ class Settings:
                 raise ValueError(f"training setting {name} must be {wanted}, not {getattr(self, name)!r}")
 
 
-def rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
+def rate(settings: Settings, step: int, steps_per_epoch: int, warmup_after: int = 0) -> float:
     """Give the learning rate of a step.
 
     Args:
         settings: schedule and warmup.
         step: number of the step from the start of training, from 0.
         steps_per_epoch: steps in an epoch.
+        warmup_after: epoch after which the warmup begins.
 
     Returns:
         The learning rate.
@@ -160,7 +161,8 @@ def rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
     elif settings.schedule == "cosine":
         value *= 0.5 * (1 + math.cos(math.pi * step / (settings.epochs * steps_per_epoch)))
     warmup = settings.warmup * (steps_per_epoch if settings.warmup_unit == "epochs" else 1)
-    return value * min(1.0, (step + 1) / warmup) if warmup > 0 else value
+    begun = step - warmup_after * steps_per_epoch
+    return value * min(1.0, (begun + 1) / warmup) if warmup > 0 else value
 
 
 def train(
@@ -175,6 +177,9 @@ def train(
     metadata: Mapping[str, Any],
     device: str | torch.device = "cpu",
     branch: tuple[int, str | int] | None = None,
+    start: int = 0,
+    mask: Mapping[str, Tensor] | None = None,
+    warmup_again: bool = False,
     save_every_s: float = 1.0,
 ) -> None:
     """Train a network in place; write its checkpoints and the table of its epochs.
@@ -187,7 +192,7 @@ def train(
         dataset: training and test images.
         settings: how to train.
         seed_address: address of all randomness of this network: the order of the images and their augmentation.
-        checkpoints: file of each epoch to be kept; 0 is the network as given.
+        checkpoints: file of each epoch to be kept; `start` is the network as given, pruned by the mask.
         table: CSV file with one row per epoch and the columns `COLUMNS`: learning rate of the last step, loss (mean
             cross-entropy in nats) and error (fraction) as a running mean over the epoch's own batches for training and
             after the epoch for the test images, and seconds.
@@ -196,16 +201,23 @@ def train(
         device: where to train.
         branch: `(k, name)` gives the epochs after the k-th an order and augmentation of their own, by name, so that
             several branches share their first k epochs (instability analysis, Frankle et al. 2020).
+        start: epoch at which the network is as given. Training goes on from there to the last epoch with the learning
+            rates, order and augmentation that these epochs have for a network trained from 0, and an optimiser that
+            remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
+        mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
+        warmup_again: whether the warmup begins at `start`, not at 0.
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
 
     Raises:
         TrainingError: the loss is not finite; no file has been written under its name.
         FileError: a file cannot be written.
-        ValueError: a checkpoint or branch epoch that training does not reach.
+        ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask of another network.
     """
+    if not 0 <= start < settings.epochs:
+        raise ValueError(f"start {start} does not lie in 0..{settings.epochs - 1}")
     for epoch in checkpoints:
-        if not 0 <= epoch <= settings.epochs:
-            raise ValueError(f"checkpoint epoch {epoch} does not lie in 0..{settings.epochs}")
+        if not start <= epoch <= settings.epochs:
+            raise ValueError(f"checkpoint epoch {epoch} does not lie in {start}..{settings.epochs}")
     if branch is not None and not 0 <= branch[0] <= settings.epochs:
         raise ValueError(f"branch epoch {branch[0]} does not lie in 0..{settings.epochs}")
     device = torch.device(device)
@@ -214,9 +226,10 @@ def train(
     model.to(device)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _Optimizer(model, settings)
+    optimizer = _Optimizer(model, settings, mask or {})
     identity = _identity(model, dataset, settings, seed_address, branch, metadata, device)
-    about = {
+    identity |= {"start": start, "mask": _digest(mask) if mask else None, "warmup again": warmup_again}
+    about: dict[str, Any] = {
         **metadata,
         **checkpoint.provenance(),
         "settings": asdict(settings),
@@ -224,6 +237,8 @@ def train(
         "branch": branch,
         "dataset": {"name": dataset.name, "digest": dataset.digest},
     }
+    if start or mask:
+        about |= {"start": start, "mask": identity["mask"], "warmup_again": warmup_again}
 
     def keep(epoch: int) -> None:
         if epoch in checkpoints:
@@ -231,24 +246,30 @@ def train(
 
     done, rows = _resume(work, identity, checkpoints, model, optimizer, device)
     if done == 0:
-        keep(0)
+        done = start
+        keep(start)
+    warmup_after = start if warmup_again else 0
     training = _Images(dataset, "train", settings, device)
     test = _Images(dataset, "test", settings, device)
     saved = time.monotonic()
     try:
-        with _deterministic_convolutions():
+        with _deterministic_convolutions(), seeding.seeded(*seed_address, device=device):
             for epoch in range(done + 1, settings.epochs + 1):
-                start = time.perf_counter()
+                began = time.perf_counter()
                 address = [*seed_address]
                 if branch is not None and epoch > branch[0]:
                     address += ["branch", branch[1]]
-                lr, train_loss, train_error = _train_epoch(model, optimizer, training, settings, address, epoch)
+                # For layers that draw from the global generator, such as dropout.
+                torch.manual_seed(seeding.derive(*address, "layers", epoch))
+                lr, train_loss, train_error = _train_epoch(
+                    *(model, optimizer, training, settings, address, epoch, warmup_after)
+                )
                 test_loss, test_error = _evaluate(model, test)
                 if not math.isfinite(test_loss):
                     raise TrainingError(
                         f"the loss is {test_loss} after the last step of epoch {epoch}: lower lr or lengthen the warmup"
                     )
-                seconds = round(time.perf_counter() - start, 4)
+                seconds = round(time.perf_counter() - began, 4)
                 rows.append([epoch, lr, train_loss, train_error, test_loss, test_error, seconds])
                 log.info(
                     "epoch %d/%d: lr %.4g, train loss %.4f error %.4f, test loss %.4f error %.4f, %.2f s",
@@ -271,10 +292,11 @@ def train(
 class _Optimizer:
     """SGD or Adam (Kingma and Ba 2015) as `torch.optim` has them, in one fused operation per group of parameters.
 
-    `torch.optim` itself imports torch._dynamo, which costs every process a second.
+    `torch.optim` itself imports torch._dynamo, which costs every process a second. A weight that the mask prunes is set
+    to 0 and has no gradient: momentum, Adam and weight decay all leave it there.
     """
 
-    def __init__(self, model: nn.Module, settings: Settings) -> None:
+    def __init__(self, model: nn.Module, settings: Settings, mask: Mapping[str, Tensor]) -> None:
         self.settings = settings
         self.state: dict[str, Tensor] = {}
         self.count = torch.zeros((), device=next(model.parameters()).device)
@@ -285,6 +307,12 @@ class _Optimizer:
                     if not (isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"):
                         free.add(f"{prefix}.{name}" if prefix else name)
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        for name, kept in mask.items():
+            if name not in trained or trained[name].shape != kept.shape:
+                raise ValueError(f"the mask does not fit the network: {name!r} has another shape, or is missing")
+            trained[name].data.masked_fill_(~kept.to(self.count.device), 0)
+        self.masked = [trained[name] for name in mask]
+        self.masks = [kept.to(trained[name]) for name, kept in mask.items()]
         decayed = [name for name in trained if name not in free]
         self.groups = [
             self._group({name: trained[name] for name in names}, weight_decay)
@@ -308,9 +336,13 @@ class _Optimizer:
     def step(self, lr: float) -> None:
         """Update the parameters by their gradients, which are then dropped."""
         self.count.add_(1)
+        if self.masked:
+            gradients: Any = [parameter.grad for parameter in self.masked]
+            torch._foreach_mul_(gradients, self.masks)
         for parameters, buffers, weight_decay in self.groups:
             values = [parameter.detach() for parameter in parameters]
-            gradients = [parameter.grad for parameter in parameters]
+            # A parameter that the network does not use has none: only weight decay moves it.
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
             if self.settings.optimizer == "adam":
                 torch.ops.aten._fused_adam_(
                     *(values, gradients, buffers[0], buffers[1], [], [self.count] * len(values)),
@@ -393,6 +425,7 @@ def _train_epoch(
     settings: Settings,
     address: Sequence[str | int],
     epoch: int,
+    warmup_after: int,
 ) -> tuple[float, float, float]:
     """Train for one epoch; return the rate of its last step, and the mean loss and error of its batches."""
     device, n, size = training.images.device, len(training.labels), settings.batch_size
@@ -407,7 +440,7 @@ def _train_epoch(
     model.train()
     batches = zip(images, labels.split(size), outputs.split(size), strict=True)
     for index, (x, y, output) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
-        lr = rate(settings, (epoch - 1) * steps + index, steps)
+        lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
         with precision():
             logits = model(x)
             loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
@@ -470,17 +503,13 @@ def _identity(
     device: torch.device,
 ) -> dict[str, Any]:
     """Everything that shapes the result, as JSON gives it back."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     parts = {f"setting {name}": value for name, value in asdict(settings).items()}
     parts |= {
         "seed address": list(seed_address),
         "branch": branch,
         "data set": dataset.digest,
         "architecture": hashlib.sha256(str(model).encode()).hexdigest(),
-        "initial network": digest.hexdigest(),
+        "initial network": _digest(model.state_dict()),
         # A commit that leaves the version alone does not send a long training back to its start.
         "metadata": {name: value for name, value in metadata.items() if name != "commit"},
         "onebasin version": checkpoint.provenance()["version"],
@@ -489,6 +518,14 @@ def _identity(
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
     }
     return json.loads(json.dumps(parts))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _kept(work: Path, epoch: int) -> Path:

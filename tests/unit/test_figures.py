@@ -110,13 +110,125 @@ def correction_frame(methods=("none", "activations"), corrections=("none", "rese
     return pd.DataFrame(rows)
 
 
+HISTORY = [("mlp", 128, ["a", "b"]), ("cnn", 8, ["features.0", "features.3", "features.6"])]
+EPOCHS = (0, 1, 5, 20)
+ENDS = {"alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+
+
+def history_rows(methods):
+    """The columns that name what is measured, and a factor that tells pairs, methods, splits and metrics apart."""
+    for (model, width, _), method, (_, a, b) in itertools.product(HISTORY, methods, paths("weak")):
+        for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+            scale = (1 + 0.1 * a + 0.05 * b) * (2 if method == "weights" else 1) * (3 if metric == "loss" else 1)
+            about = {"model": model, "width": width, "method": method, "a": a, "b": b, "split": split}
+            yield {**about, "metric": metric, **ENDS}, scale
+
+
+def trajectory_frame(epochs=EPOCHS):
+    rows = []
+    for (row, scale), epoch in itertools.product(history_rows(["none", "weights", "activations"]), epochs):
+        for found in [None] if row["method"] == "none" else epochs:
+            barrier = scale * (0.3 if found is None else 0.2 / (1 + found))
+            rows.append({**row, "found": found, "epoch": epoch, "barrier": barrier})
+    return pd.DataFrame(rows).astype({"found": "Int64"})
+
+
+def stability_frame(stages=("epoch0", "epoch5", "epoch20", "level1", "level2")):
+    rows = []
+    for (model, width, groups), method, (_, a, b) in itertools.product(
+        HISTORY, ["weights", "activations"], paths("weak")
+    ):
+        for (i, first), (j, second), group in itertools.product(enumerate(stages), enumerate(stages), groups):
+            if i < j:
+                about = {"model": model, "width": width, "method": method, "first": first, "second": second}
+                values = {"group": group, "units": width * len(group), "fixed": 1 / (1 + j - i + 0.1 * a)}
+                rows.append({**about, "a": a, "b": b, **values})
+    return pd.DataFrame(rows)
+
+
+def layers_frame(count=3, epochs=(0,)):
+    rows = []
+    for (row, scale), epoch in itertools.product(history_rows(["none", "weights", "activations"]), epochs):
+        kinds = [
+            (kind, layer) for kind in ("bottom_up", "top_down", "one_in", "one_out") for layer in range(1, count + 1)
+        ]
+        for kind, layer in [("none", None)] if row["method"] == "none" else [("rewound", None), *kinds]:
+            about = {"kind": kind, "rewound": None if kind == "none" else epoch, "place": layer, "layers": count}
+            rows.append({**row, **about, "barrier": scale * 0.3 / (1 + (layer or 0))})
+    return pd.DataFrame(rows).astype({"rewound": "Int64", "place": "Int64"})
+
+
+def superposition_frame(matched=("0", "1", "5", "20", "5+20", "1+5+20")):
+    rows = []
+    for (row, scale), epoch in itertools.product(history_rows(["none", "weights", "activations"]), EPOCHS):
+        for name in ["none"] if row["method"] == "none" else matched:
+            barrier = scale * (0.3 if name == "none" else 0.1 / name.count("5") if "5" in name else 0.2)
+            rows.append({**row, "matched": name, "epoch": epoch, "barrier": barrier})
+    return pd.DataFrame(rows)
+
+
+DENSITIES = {0: 1.0, 1: 0.5, 2: 0.25, 3: 0.125, 4: 0.0625}
+PERMUTATIONS = [("none", "none"), *itertools.product(("level", "dense"), ("weights", "activations"))]
+
+
+def pruning_frame():
+    rows = []
+    for (model, widths), seed, (level, density) in itertools.product(MODELS.items(), range(3), DENSITIES.items()):
+        values = {
+            f"{split}_{metric}": 0.1 + 0.02 * level for split in ("train", "test") for metric in ("loss", "error")
+        }
+        about = {"model": model, "width": widths[0], "seed": seed, "level": level, "density": density, **values}
+        for layer, weights in (("all", 300), ("first", 100), ("second", 200)):
+            counts = {"weights": weights, "remaining": round(weights * density), "units": 20, "dead_units": level}
+            rows.append({**about, "layer": layer, **counts})
+    return pd.DataFrame(rows)
+
+
+def sparsity_frame():
+    rows = []
+    for model, (level, density), (permutation, method) in itertools.product(MODELS, DENSITIES.items(), PERMUTATIONS):
+        about = {"model": model, "width": 16, "level": level, "density": density, "permutation": permutation}
+        for (_, a, b), split, metric in itertools.product(paths("none"), ("train", "test"), ("loss", "error")):
+            barrier = {"none": 0.6, "level": 0.05, "dense": 0.1}[permutation] * (1 + 0.1 * a + 0.05 * b)
+            ends = {"alpha": 0.5, "end_a": 0.1 + 0.01 * a, "end_b": 0.1 + 0.01 * b}
+            path = {**about, "method": method, "a": a, "b": b, "split": split}
+            rows.append({**path, "metric": metric, "barrier": barrier, **ends})
+    return pd.DataFrame(rows)
+
+
+def tickets_frame():
+    rows = []
+    masks = [("own", "none"), ("permuted", "weights"), ("unpermuted", "none"), ("random", "none")]
+    for model, level, (mask, method), seed in itertools.product(MODELS, (3, 4), masks, range(4)):
+        source = seed if mask == "own" else seed ^ 1
+        about = {
+            "model": model,
+            "width": 16,
+            "level": level,
+            "density": DENSITIES[level],
+            "seed": seed,
+            "source": source,
+        }
+        error = {"own": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
+        values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
+        rows.append({**about, "mask": mask, "method": method, **values})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
+    "pruning": pruning_frame,
+    "sparsity": sparsity_frame,
+    "tickets": tickets_frame,
     "pairs": pairs_frame,
     "width": width_frame,
     "simplex": simplex_frame,
     "methods": methods_frame,
     "instability": instability_frame,
     "correction": correction_frame,
+    "trajectory": trajectory_frame,
+    "stability": stability_frame,
+    "layers": layers_frame,
+    "superposition": superposition_frame,
 }
 
 
@@ -401,6 +513,45 @@ def test_correction_has_a_row_of_panels_for_each_method():
     assert [axis.get_ylabel() for axis in alone.axes if axis.get_ylabel()] == [f"{m}\ntest accuracy" for m in MODELS]
 
 
+def test_sparsity_draws_every_barrier_and_every_network_once():
+    frame = sparsity_frame()
+    figure = figures.sparsity(frame)
+    assert len(figure.axes) == 4 * 4
+    for row, axes in enumerate(np.reshape(figure.axes, (4, 4))):
+        metric, model = list(itertools.product(("error", "loss"), MODELS))[row]
+        part = frame[(frame["metric"] == metric) & (frame["model"] == model)]
+        for axis, split in zip(axes, ("train", "test"), strict=False):
+            expected = part[part["split"] == split]["barrier"]
+            assert sorted(measurements(axis)) == pytest.approx(sorted(expected))
+            assert axis.get_xlim()[0] > 1 > axis.get_xlim()[1]
+            assert axis.get_xscale() == "log"
+        for axis in axes[2:]:
+            assert len(measurements(axis)) == 4 * len(DENSITIES)
+            assert set(np.round(measurements(axis), 6).tolist()) == {0.1, 0.11, 0.12, 0.13}
+
+
+def test_tickets_draws_every_network_under_every_mask():
+    frame = tickets_frame()
+    figure = figures.tickets(frame)
+    first = figure.axes[0]
+    expected = 1 - frame[frame["model"] == "mlp"]["test_error"]
+    assert sorted(measurements(first)) == pytest.approx(sorted(expected))
+    assert first.get_title() == "test accuracy"
+    assert {"own mask", "another's, weight matching", "another's, not permuted", "random"} <= set(legend(figure))
+    # In the order of the legend, from left to right: the axis is inverted.
+    series = [np.log2(points.get_offsets()[:, 0]).mean() for points in first.collections if points.get_gid()]
+    assert series == sorted(series, reverse=True)
+
+
+def test_pruning_draws_every_network_and_layer():
+    frame = pruning_frame()
+    figure = figures.pruning(frame)
+    error, _, layers, dead = figure.axes[:4]
+    assert len(measurements(error)) == 2 * 3 * len(DENSITIES)
+    assert len(layers.lines) == 2 * 3
+    assert sorted(set(np.round(measurements(dead), 6).tolist())) == pytest.approx([level / 20 for level in DENSITIES])
+
+
 def test_methods_differ_in_colour_shape_and_line():
     names = ["none", "weights", "activations", "a", "b", "c", "d"]
     marks = style.method_marks(names)
@@ -453,3 +604,71 @@ def test_interval_does_not_depend_on_the_names_of_networks_and_is_seeded():
 
 def test_a_single_path_has_no_interval():
     assert np.isnan(bootstrap(np.array([0.4]), np.array([[0, 1]]))).all()
+
+
+def panel(figure, row, column):
+    at = [axis for axis in visible(figure) if axis.get_subplotspec() is not None and axis.get_label() != "<colorbar>"]
+    [found] = [
+        axis
+        for axis in at
+        if (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start) == (row, column)
+    ]
+    return found
+
+
+def chosen(frame, **columns):
+    for name, value in columns.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def test_trajectory_draws_means_over_pairs_and_the_end_with_every_pair():
+    frame = trajectory_frame()
+    figure = figures.trajectory(frame)
+    mine = chosen(frame, model="mlp", split="train", metric="error")
+    image = panel(figure, 0, 1).images[0].get_array()
+    expected = chosen(mine, method="activations").groupby(["epoch", "found"])["barrier"].mean().unstack()
+    np.testing.assert_allclose(image, expected.to_numpy())
+    last = chosen(mine, epoch=20)
+    axis = panel(figure, 0, 2)
+    np.testing.assert_allclose(measurements(axis), np.sort(last.loc[last["method"] != "none", "barrier"]))
+    none = [line.get_ydata()[0] for line in axis.lines if line.get_gid() == "measurement"]
+    np.testing.assert_allclose(none, chosen(last, method="none")["barrier"])
+
+
+def test_stability_draws_all_pairs_of_stages_and_the_chance_level():
+    frame = stability_frame()
+    figure = figures.stability(frame)
+    part = chosen(frame, model="mlp", method="weights")
+    image = panel(figure, 0, 0).images[0].get_array()
+    assert np.array_equal(image, image.T) and np.array_equal(np.diag(image), np.ones(5))
+    assert image[0, 2] == pytest.approx(chosen(part, first="epoch0", second="epoch20")["fixed"].mean())
+    axis = panel(figure, 1, 0)
+    levels = {
+        line.get_ydata()[0] for line in axis.lines if len(set(line.get_ydata())) == 1 and len(line.get_ydata()) == 2
+    }
+    assert levels == {1 / 128}
+    drawn = [line for line in axis.lines if line.get_gid() == "measurement"]
+    assert len(drawn) == 2 * 6 and all(len(line.get_ydata()) == 4 for line in drawn)
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "5", "20", "L1", "L2"]
+
+
+def test_layers_draws_every_pair_of_every_kind():
+    frame = layers_frame()
+    figure = figures.layers(frame)
+    mine = chosen(frame, model="cnn", split="train", metric="error")
+    for column, kind in enumerate(("bottom_up", "top_down", "one_in", "one_out")):
+        axis = panel(figure, 1, column)
+        np.testing.assert_allclose(measurements(axis), np.sort(chosen(mine, kind=kind)["barrier"]))
+
+
+def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
+    frame = superposition_frame()
+    figure = figures.superposition(frame)
+    mine = chosen(frame, model="mlp", split="train", metric="error")
+    last = chosen(mine, epoch=20)
+    np.testing.assert_allclose(
+        measurements(panel(figure, 0, 0)), np.sort(last.loc[last["method"] != "none", "barrier"])
+    )
+    assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…20\n(3)"]
+    assert len(panel(figure, 0, 1).lines) == 7

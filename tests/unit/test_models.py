@@ -99,6 +99,13 @@ def test_initialisation_depends_on_the_generator_alone():
     assert not torch.equal(network(0), network(1))
 
 
+def test_initialisation_leaves_alone_what_it_does_not_know():
+    model = nn.Sequential(nn.LayerNorm(4, bias=False), nn.BatchNorm2d(4, affine=False), nn.Conv1d(2, 2, 1))
+    before = model[2].weight.clone()
+    models.initialise(model, seeding.generator("init"))
+    assert torch.equal(model[2].weight, before)
+
+
 def test_channel_layer_norm_normalises_each_pixel_alone():
     norm = models.ChannelLayerNorm(6)
     x = torch.randn(2, 6, 3, 4, generator=seeding.generator("x")) * 5 + 2

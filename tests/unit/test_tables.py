@@ -31,8 +31,12 @@ def test_importing_tables_needs_neither_torch_nor_pandas():
     assert done.stdout.strip() == "[]"
 
 
-FILES = {name: f"tables/{name}.csv" for name in ("pairs", "width", "simplex", "methods", "instability")} | {
+FILES = {
+    name: f"tables/{name}.csv"
+    for name in ("pairs", "width", "simplex", "methods", "instability", "pruning", "sparsity", "tickets")
+} | {
     "correction": "tables/correction.csv",
+    **{name: f"tables/{name}.csv" for name in ("trajectory", "stability", "layers", "superposition")},
     "training": "networks/<model>/width<W>/seed<S>/training.csv",
     "measurements": "measurements/<model>/width<W>/<method>.csv",
     "matching": "permutations/<model>/width<W>/<method>/matching.csv",

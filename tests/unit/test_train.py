@@ -235,6 +235,122 @@ def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
     assert results(parts) == results(whole)
 
 
+class Own(nn.Module):
+    """Dropout, which draws from the global generator, and a layer that is not used."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+        self.unused = nn.Linear(3, 3)
+        models.initialise(self, seeding.generator("own"))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, optimizer="sgd", momentum=0.9)])
+def test_layers_that_draw_are_seeded_and_unused_ones_left_alone(tmp_path, settings):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    model = run(whole, settings, Own())
+    with stopped_in(3):
+        run(parts, settings, Own())
+    torch.manual_seed(99)
+    run(parts, settings, Own())
+    assert results(parts) == results(whole)
+    assert torch.equal(model.unused.weight, Own().unused.weight)
+    assert not torch.equal(model.layers[1].weight, Own().layers[1].weight)
+
+
+def half_of(model, seed=0):
+    """A random mask of all weights, half of them pruned."""
+    generator = seeding.generator("half", seed)
+    return {n: torch.rand(p.shape, generator=generator) < 0.5 for n, p in model.named_parameters() if p.dim() > 1}
+
+
+MASKED = {
+    "adam": replace(SMALL, weight_decay=0.1),
+    "momentum": replace(SMALL, optimizer="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "channels last": replace(AUGMENTED, channels_last=True),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_pruned_weight_is_0_in_every_checkpoint_and_the_others_are_trained(tmp_path, name):
+    model = network("cnn", norm="layer")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    mask = half_of(model)
+    run(tmp_path, MASKED[name], model, epochs=range(5), mask=mask)
+    for epoch in range(5):
+        state, _ = checkpoint.load(tmp_path / f"epoch{epoch}.safetensors")
+        for key, kept in mask.items():
+            assert not state[key][~kept].any()
+            assert bool(epoch) == bool((state[key][kept] != before[key][kept]).all())
+
+
+def test_masked_steps_are_those_of_the_smaller_network(tmp_path):
+    """A unit without weights in and out trains the others as if it were not there."""
+    settings = replace(SMALL, optimizer="sgd", lr=0.1, momentum=0.9, weight_decay=0.01)
+    whole, part = network(hidden=[1]), network(hidden=[1], width=5)
+    mask = {"hidden.0.weight": torch.ones(6, 64), "head.weight": torch.ones(3, 6)}
+    mask["hidden.0.weight"][5], mask["head.weight"][:, 5] = 0, 0
+    state = whole.state_dict()
+    part.load_state_dict(
+        {
+            "hidden.0.weight": state["hidden.0.weight"][:5],
+            "hidden.0.bias": state["hidden.0.bias"][:5],
+            "head.weight": state["head.weight"][:, :5],
+            "head.bias": state["head.bias"],
+        }
+    )
+    run(tmp_path / "whole", settings, whole, mask={key: kept.bool() for key, kept in mask.items()})
+    run(tmp_path / "part", settings, part)
+    assert torch.allclose(whole.head.weight[:, :5], part.head.weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_rewound_goes_on_with_the_same_rates_and_order(tmp_path):
+    """Without momentum an optimiser has nothing to forget: the last epochs alone give the same network."""
+    settings = replace(SMALL, optimizer="sgd", lr=0.1, schedule="step", milestones=(3,), augment="flip")
+    expected = flat(run(tmp_path / "whole", settings))
+    model = network()
+    model.load_state_dict(checkpoint.load(tmp_path / "whole/epoch2.safetensors")[0])
+    run(tmp_path / "rest", settings, model, epochs=(2, 4), start=2)
+    assert torch.equal(flat(model), expected)
+    assert [int(row["epoch"]) for row in table(tmp_path / "rest")] == [3, 4]
+    two, _ = checkpoint.load(tmp_path / "rest/epoch2.safetensors")
+    expected, _ = checkpoint.load(tmp_path / "whole/epoch2.safetensors")
+    assert all(torch.equal(two[key], expected[key]) for key in expected)
+
+
+def test_the_warmup_returns_after_rewinding_where_asked():
+    settings = replace(SMALL, optimizer="sgd", lr=1.0, warmup=2.0, schedule="step", milestones=(3,))
+    assert [rate(settings, step, 2) for step in range(2, 8)] == pytest.approx([0.75, 1, 1, 1, 0.1, 0.1])
+    again = [rate(settings, step, 2, warmup_after=1) for step in range(2, 8)]
+    assert again == pytest.approx([0.25, 0.5, 0.75, 1, 0.1, 0.1])
+
+
+def test_a_masked_training_in_parts_equals_training_in_one(tmp_path, caplog):
+    settings = replace(AUGMENTED, warmup=2)
+    options = {"mask": half_of(network()), "start": 1, "warmup_again": True, "epochs": (1, 4)}
+    run(tmp_path / "whole", settings, **options)
+    for epoch in (2, 4):
+        with stopped_in(epoch):
+            run(tmp_path / "parts", settings, **options)
+    caplog.set_level(logging.INFO)
+    run(tmp_path / "parts", settings, **options)
+    assert "continuing after epoch 3" in caplog.text
+    assert results(tmp_path / "parts") == results(tmp_path / "whole")
+
+
+def test_a_mask_of_another_network_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'head.weight' has another shape"):
+        run(tmp_path, mask={"head.weight": torch.ones(2, 2, dtype=torch.bool)})
+    with pytest.raises(ValueError, match="start 4 does not lie in 0..3"):
+        run(tmp_path, start=4)
+    with pytest.raises(ValueError, match="checkpoint epoch 0 does not lie in 2..4"):
+        run(tmp_path, start=2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_seconds_of_epochs_before_the_stop_are_kept(tmp_path, monkeypatch):
     with stopped_in(4):
         run(tmp_path)
@@ -251,6 +367,9 @@ CHANGES = {
     "setting epochs": {"settings": replace(SMALL, epochs=5)},
     "seed address": {"seed_address": (8, "net")},
     "branch": {"branch": (1, "child")},
+    "start": {"start": 1, "epochs": (2, 4)},
+    "mask": {"mask": {"head.weight": torch.eye(3, 6).bool()}},
+    "warmup again": {"warmup_again": True},
     "data set": {"dataset": blobs(seed=1)},
     "initial network": {"model": {"seed": 1}},
     "architecture": {"model": {"width": 7}},

@@ -13,7 +13,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# Everything once: two models, two widths of one of them, both methods, all experiments.
+# Everything once: two models, two widths of one of them, both methods. Experiments that train networks again have tests
+# of their own.
 TINY = {
     "study": "tiny",
     "models": [
@@ -27,6 +28,9 @@ TINY = {
     ],
     "barrier": {"points": 5, "train_images": 100},
     "simplex": {"widths": [4], "resolution": 3},
+    "pruning": {"widths": [4], "levels": 2, "fraction": 0.5, "points": 3},
+    "tickets": {"levels": [2]},
+    "experiments": ["pairs", "width", "simplex", "methods"],
 }
 
 

@@ -64,11 +64,18 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods", "instability", "correction"])
+EXPERIMENTS = {
+    *("pairs", "width", "simplex", "methods", "instability", "correction"),
+    *("pruning", "sparsity", "tickets"),
+    *("trajectory", "stability", "layers", "superposition"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_an_experiment_is_a_target(plain, name):
     plan = plain.plan(name)
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = {"pairs", "width", "simplex", "methods", "instability", "correction"} - {name}
+    others = EXPERIMENTS - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -90,14 +97,21 @@ def test_a_study_plans_and_trains_with_nothing_of_the_default_study(plain, tmp_p
     assert trained == (cells if together else cells * len(study["seeds"]))
 
 
+def test_the_example_of_a_model_of_ones_own_plans(plain):
+    plan = plain.plan("--configfile", "studies/own/study.yaml")
+    assert plan["train"] == plan["align"] == 3 and plan["simplex_measure"] == 1
+
+
 def test_gpus_are_asked_for_by_the_config_alone(plain):
     assert "gpu=1" not in plain.snakemake("--dry-run")
     configfile = plain.configure({"resources": {"gpu": 1}})
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
+    history = {"trajectory_measure", "layers_measure", "superposition_measure"}
+    pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
-    assert with_gpu == {"train", "measure", "simplex_measure"}
+    assert with_gpu == {"train", "measure", "simplex_measure"} | pruning | history
     configfile = plain.configure(
         {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
     )

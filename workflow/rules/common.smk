@@ -6,15 +6,18 @@ holds its name too and whose order is fixed.
 """
 
 import hashlib
+import itertools
 import os
 import re
 from pathlib import Path
 
 
 include: "validation.smk"
+include: "factories.smk"
 
 
 check(config)
+check_factories(config["models"])
 
 
 include: "estimate.smk"
@@ -22,7 +25,12 @@ include: "estimate.smk"
 
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed.
 LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", "..", "src").resolve()
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY), os.environ.get("PYTHONPATH")])))
+OWN_CODE = [own_folder(model["factory"]) for model in config["models"] if "factory" in model]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(map(str, filter(None, [LIBRARY, *OWN_CODE, os.environ.get("PYTHONPATH")])))
+    )
+)
 
 # glibc hands every large tensor back to the system as soon as it is freed, and takes it again page by page at the next
 # operation: a third of the time of a small convolutional network on a CPU.
@@ -31,6 +39,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 SEEDS = sorted(config["seeds"])
 PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
+DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 
@@ -46,24 +55,58 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
+HISTORY_CELLS = cells_at(config["history"]["widths"])
+PRUNED_CELLS = cells_at(config["pruning"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
-EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH})
+
+# Epochs at which the history of networks is looked at; the permutations of the last one are those of every experiment.
+HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
+STACKED = [sorted(epochs) for epochs in config["superposition"]["sets"] if set(epochs) <= set(HISTORY)]
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else [f"{a}-{b}" for a, b in DISJOINT]
+STAGES = [f"epoch{epoch}" for epoch in HISTORY]
+REWIND = config["pruning"]["rewind"]
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
 
 # Epochs that children share with the networks from which they come.
 SHARED = sorted(config["instability"]["epochs"])
+
+# Level 0 of pruning is the trained network, of which nothing is pruned.
+LEVELS = list(range(1, config["pruning"]["levels"] + 1))
+PRUNES = bool({"pruning", "sparsity", "tickets"} & set(config["experiments"]))
+
+# The masks under which a network is trained again besides its own: that of another network as it is, at random with as
+# many weights in every layer, and permuted as each method says.
+TICKETS = ["unpermuted", "random", *METHODS]
+TICKET_LEVELS = sorted(config["tickets"]["levels"])
+TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else list(itertools.combinations(SEEDS, 2))
+
+# Each network of a pair is trained under the mask of the other one.
+TICKET_FOLDERS = [
+    f"seed{seed}/level{level}/{ticket}/from{source}"
+    for pair in TICKET_PAIRS
+    for source, seed in (pair, pair[::-1])
+    for level in TICKET_LEVELS
+    for ticket in TICKETS
+]
 
 # What one job has in hand, and what stands for it in the names of log files.
 if config["seeds_together"]:
     TRAINED, NETWORKS_OF_JOB = [f"seed{seed}" for seed in SEEDS], "all"
     SHARED_OF_JOB, CHILDREN_OF_JOB = SHARED, "all"
+    TICKETS_OF_JOB, NAME_OF_TICKETS = TICKET_FOLDERS, "all"
 else:
     TRAINED, NETWORKS_OF_JOB = ["seed{seed}"], "seed{seed}"
     SHARED_OF_JOB, CHILDREN_OF_JOB = ["{shared}"], "seed{seed}-shared{shared}"
+    TICKETS_OF_JOB = [f"seed{{seed}}/level{{level}}/{ticket}/from{{source}}" for ticket in TICKETS]
+    NAME_OF_TICKETS = "seed{seed}-level{level}-from{source}"
 if config["methods_together"]:
     ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS], "all"
+    LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = LEVELS, "all", "all"
 else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
+    LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = ["{level}"], "{method}-level{level}", "level{level}"
 
 
 scattergather:
@@ -85,6 +128,8 @@ wildcard_constraints:
     width=r"[1-9]\d*",
     seed=r"\d+",
     shared=r"\d+",
+    level=r"[1-9]\d*",
+    source=r"\d+",
     method="|".join(map(re.escape, ["none", *METHODS])),
 
 
@@ -118,13 +163,26 @@ def barrier_settings():
 
 
 def architecture_of(wildcards):
-    """The model but for its width: its family and the options of the family."""
-    return stable(MODELS[wildcards.model], without=("name", "widths", "training"))
+    """The model but for its width: its family and the options of the family, or its factory and the hash of its code."""
+    model = MODELS[wildcards.model]
+    architecture = stable(model, without=("name", "widths", "training"))
+    return {**architecture, "code": own_code(model["factory"])} if "factory" in model else architecture
 
 
 def training_of(wildcards):
     """The training settings of a model: those of the study, with its own in their place."""
     return stable({**config["training"], **MODELS[wildcards.model]["training"]}, without=("checkpoints",))
+
+
+def files_of_networks(wildcards):
+    """The files from which the networks of a model and width come, where they were trained elsewhere."""
+    return [network_file(path, wildcards.model, wildcards.width) for path in config["networks"]]
+
+
+def pruning_of(wildcards):
+    """How the networks of a model are pruned, and whether their output layer is pruned too."""
+    section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
+    return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
 
 
 def methods_of(wildcards):
@@ -148,6 +206,27 @@ def permutations_of(wildcards):
         method=methods_of(wildcards),
         pair=PAIRS,
     )
+
+
+def folder_of_permutations(stage):
+    """Where the permutations lie that were found at a stage, such as `epoch5`; the end of training has no folder."""
+    within = "" if stage == f"epoch{LAST_EPOCH}" else f"/{stage}"
+    return f"<results>/permutations/{{model}}/width{{width}}/{{method}}{within}"
+
+
+def permutations_at(stages, methods):
+    """The permutation files of some stages, by method, stage and pair; a method may be the wildcard."""
+    return [
+        file
+        for method in methods
+        for stage in stages
+        for file in expand(
+            f"{folder_of_permutations(stage)}/{{pair}}.safetensors",
+            method=method,
+            pair=HISTORY_PAIRS,
+            allow_missing=True,
+        )
+    ]
 
 
 def experiment_files(names):

@@ -18,7 +18,20 @@ NETWORKS_NEEDED = {
     "simplex": (4, "a triangle aligned to a fourth network"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
+    "trajectory": (2, "a pair"),
+    "stability": (2, "a pair"),
+    "layers": (2, "a pair"),
+    "superposition": (2, "a pair"),
+    "pruning": (1, "a network"),
+    "sparsity": (2, "a pair"),
+    "tickets": (2, "a pair"),
 }
+
+# Experiments of the section `history`.
+OF_HISTORY = ("trajectory", "stability", "layers", "superposition")
+
+# Experiments that train networks of their own, or need checkpoints from the training of the others.
+NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", *OF_HISTORY)
 
 
 def refuse(key, problem):
@@ -101,6 +114,8 @@ def describe(schema):
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")
+    if "examples" in schema:
+        return f"text such as {schema['examples'][0]}"
     if kind == "array":
         least = schema.get("minItems", 0)
         size = f"at least {least} " if least else ""
@@ -155,13 +170,43 @@ def check_training(key, training, epochs):
         refuse(f"{key}.milestones", f"{training['milestones']} is not allowed. Allowed: increasing epochs")
 
 
-def check_networks(seeds, experiments):
+def check_networks(key, networks, experiments):
     for name in experiments:
         needed, purpose = NETWORKS_NEEDED[name]
-        if len(seeds) < needed:
+        if len(networks) < needed:
             refuse(
-                "seeds", f"{seeds} are too few for the experiment {name!r}. Allowed: at least {needed}, for {purpose}"
+                key, f"{networks} are too few for the experiment {name!r}. Allowed: at least {needed}, for {purpose}"
             )
+
+
+def network_file(path, model, width):
+    """The file that an item of `networks` means for a model and width."""
+    return os.path.expanduser(path.replace("{model}", model).replace("{width}", str(width)))
+
+
+def check_files(networks, models):
+    """Refuse files of networks that are missing, or that would stand for several networks."""
+    owner = {}
+    for index, path in enumerate(networks):
+        for model in models:
+            for width in model["widths"]:
+                file, network = network_file(path, model["name"], width), (index, model["name"], width)
+                if not Path(file).is_file():
+                    refuse(f"networks[{index}]", f"{file!r} is no file. Allowed: files that exist")
+                if owner.setdefault(os.path.abspath(file), network) != network:
+                    refuse(
+                        f"networks[{index}]",
+                        f"{file!r} would be several networks. Allowed: a file for each, by {{model}} and {{width}} in its"
+                        " path where there are several models or widths",
+                    )
+
+
+def refuse_training(key, experiment):
+    refuse(
+        key,
+        f"{experiment!r} trains networks, or needs checkpoints from their training, and not files from elsewhere."
+        f" Allowed: {', '.join(name for name in NETWORKS_NEEDED if name not in NEED_TRAINING)}",
+    )
 
 
 def check_widths(key, widths, models):
@@ -177,6 +222,33 @@ def check_shared(shared, epochs):
     late = [epoch for epoch in shared if epoch >= epochs]
     if late:
         refuse("instability.epochs", f"{late[0]} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+
+
+def check_history(history, models, epochs):
+    """Refuse widths of no model, and epochs that are never reached."""
+    check_widths("history", history["widths"], models)
+    late = [epoch for epoch in history["epochs"] if epoch > epochs]
+    if late:
+        refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+
+
+def check_kept(key, chosen, kept):
+    """Refuse epochs whose checkpoints are not among those of the section `history`."""
+    missing = sorted(set(chosen) - set(kept))
+    if missing:
+        allowed = ", ".join(map(str, sorted(set(kept))))
+        refuse(key, f"{missing[0]} is no epoch of history.epochs. Allowed: {allowed}")
+
+
+def check_pruning(pruning, tickets, experiments, epochs, points):
+    if "sparsity" in experiments and (points - 1) % (pruning["points"] - 1):
+        allowed = ", ".join(str(n + 1) for n in range(2, points) if (points - 1) % n == 0)
+        refuse("pruning.points", f"{pruning['points']} is not allowed. Allowed with {points} barrier.points: {allowed}")
+    if pruning["rewind"] >= epochs:
+        refuse("pruning.rewind", f"{pruning['rewind']} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+    late = [level for level in tickets["levels"] if level > pruning["levels"]]
+    if late and "tickets" in experiments:
+        refuse("tickets.levels", f"{late[0]} is not allowed. Allowed: levels up to pruning.levels, {pruning['levels']}")
 
 
 def check_folders(name, data_dir, results):
@@ -202,15 +274,36 @@ def check(config):
         check_schema(config, yaml.safe_load(stream))
     validate(config, schema=schema_file)
     check_names("models", config["models"])
-    check_names("matching", config["matching"], reserved=("none",))
+    check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
     training = config["training"]
     check_training("training", training, training["epochs"])
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
-    check_networks(config["seeds"], config["experiments"])
+    if config["networks"]:
+        check_files(config["networks"], config["models"])
+        for index, name in enumerate(config["experiments"]):
+            if name in NEED_TRAINING:
+                refuse_training(f"experiments[{index}]", name)
+        check_networks("networks", config["networks"], config["experiments"])
+        config["seeds"] = list(range(len(config["networks"])))
+    check_networks("seeds", config["seeds"], config["experiments"])
     for name in ("simplex", "instability", "correction"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
+    if min(config["history"]["epochs"]) >= training["epochs"]:
+        refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
+    if set(OF_HISTORY) & set(config["experiments"]):
+        check_history(config["history"], config["models"], training["epochs"])
+    if "layers" in config["experiments"]:
+        earlier = [epoch for epoch in config["history"]["epochs"] if epoch < training["epochs"]]
+        check_kept("layers.epochs", config["layers"]["epochs"], earlier)
+    if "superposition" in config["experiments"]:
+        for index, chosen in enumerate(config["superposition"]["sets"]):
+            check_kept(f"superposition.sets[{index}]", chosen, [*config["history"]["epochs"], training["epochs"]])
+    if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
+        check_widths("pruning", config["pruning"]["widths"], config["models"])
+        points = config["barrier"]["points"]
+        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"], points)
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

@@ -15,6 +15,23 @@ from onebasin import checkpoint, match, symmetry, tables
 CHECKED_IMAGES = 256
 
 
+def find(cell: Cell, state_a: Any, state_b: Any, settings: Mapping[str, Any]) -> match.Match:
+    """Match two networks, each given as one state or as several from the same moments of training.
+
+    The permutation found is checked to leave the function of network b unchanged.
+    """
+    images, _ = cell.images("train")
+    method = match.METHODS[settings["algorithm"]]
+    # A method takes what its parameters name.
+    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
+    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
+    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+    found = method(state_a=state_a, state_b=state_b, **options)
+    for state in [state_b] if isinstance(state_b, Mapping) else state_b:
+        symmetry.check(cell.model, cell.symmetry, found.permutation, state, images[:CHECKED_IMAGES])
+    return found
+
+
 def match_pairs(
     cell: Cell,
     states: Mapping[int, State],
@@ -22,7 +39,7 @@ def match_pairs(
     folder: Path,
     pairs: Sequence[tuple[int, int]] | None = None,
 ) -> None:
-    """Match every pair a < b of networks; write <a>-<b>.safetensors and matching.csv into the folder.
+    """Match pairs a < b of networks; write <a>-<b>.safetensors and matching.csv into the folder.
 
     A permutation is written only if it leaves the function of the network unchanged.
 
@@ -31,18 +48,11 @@ def match_pairs(
         states: the networks by their seeds, all from the same moment of training or level of pruning.
         settings: an item of the section `matching` of the config.
         folder: where the files go.
-        pairs: the pairs a < b to match; all of them unless given.
+        pairs: which pairs are matched; all unless they are given.
     """
-    images, _ = cell.images("train")
-    method = match.METHODS[settings["algorithm"]]
-    # A method takes what its parameters name.
-    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
-    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
-    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
     rows = []
     for a, b in pairs if pairs is not None else combinations(states, 2):
-        found = method(state_a=states[a], state_b=states[b], **options)
-        symmetry.check(cell.model, cell.symmetry, found.permutation, states[b], images[:CHECKED_IMAGES])
+        found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {
             "objective": found.objective,

@@ -1,14 +1,16 @@
 """A cell, a model at one width, as align and measure jobs find it: its trained networks, their symmetry, the data."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import network
 import torch
 from gpu import device
 
-from onebasin import barrier, checkpoint, data, models, repair, symmetry
+from onebasin import barrier, checkpoint, data, repair, symmetry
 from onebasin.permutation import Permutation
 
 State = dict[str, torch.Tensor]
@@ -45,8 +47,7 @@ def open_cell(snakemake: Any) -> Cell:
     where = device(snakemake)
     width = int(snakemake.wildcards.width)
     dataset = data.open_(snakemake.input.data)
-    shape = {"image_shape": dataset.image_shape, "classes": dataset.classes}
-    model = models.build(**snakemake.params.architecture, **shape, width=width).to(where).eval()
+    model = network.build(snakemake.params.architecture, width, dataset).to(where).eval()
     states = {
         seed: checkpoint.load(path, where)[0]
         for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)
@@ -60,6 +61,21 @@ def part_of(items: Sequence[Any], snakemake: Any) -> Sequence[Any]:
     """Give the items of a job that shares them with others: for the part 2-of-3, the second third; else all."""
     number, parts = map(int, snakemake.wildcards.get("scatteritem", "1-of-1").split("-of-"))
     return items[len(items) * (number - 1) // parts : len(items) * number // parts]
+
+
+def open_levels(paths: list[str], device: str) -> dict[int, dict[int, State]]:
+    """Read networks seed<seed>/level<level>/<file>: for each level the network of each seed."""
+    found: dict[int, dict[int, State]] = {}
+    for path in paths:
+        seed, level = place_of_level(path)
+        found.setdefault(level, {})[seed] = checkpoint.load(path, device)[0]
+    return found
+
+
+def place_of_level(path: str) -> tuple[int, int]:
+    """Read seed and level from the path of a file of a pruned network."""
+    seed, level = re.search(r"/seed(\d+)/level(\d+)/", path).groups()
+    return int(seed), int(level)
 
 
 class Measurement:
@@ -95,12 +111,41 @@ class Measurement:
             for mixture, columns in zip(weights.tolist(), values.rows(), strict=True):
                 yield mixture, {"split": split, **columns}
 
+    def fan(self, state: State, others: Sequence[State]) -> list[list[dict[str, Any]]]:
+        """Measure the lines from a network to several others that compute the same function as each other.
 
-def open_permutations(paths: list[str], method: str) -> dict[tuple[int, int], Permutation]:
-    """Read the permutations of a method among files <method>/<a>-<b>.safetensors, by their pairs (a, b)."""
+        Returns the rows of each line. The ends are measured once for all of them.
+        """
+        between = barrier.line(self.settings["points"])[1:-1]
+        weights = torch.zeros(2 + len(others) * len(between), 1 + len(others), dtype=between.dtype)
+        weights[0, 0] = weights[1, 1] = 1
+        for index, part in enumerate(weights[2:].split(len(between)), start=1):
+            part[:, [0, index]] = between
+        lines: list[list[dict[str, Any]]] = [[] for _ in others]
+        for (at_a, *at_others), values in self.rows([state, *others], weights):
+            row = {"alpha": 1 - at_a, **values}
+            ends = at_a in (0, 1)
+            for line, share in zip(lines, at_others, strict=True):
+                if ends or share:
+                    line.append(row)
+        return lines
+
+    def values(self, state: State) -> dict[str, float]:
+        """Measure one network as it is; give train_loss, train_error, test_loss and test_error."""
+        measured = self.rows([state], torch.ones(1, 1), correction="none")
+        return {
+            f"{columns['split']}_{metric}": columns[metric] for _, columns in measured for metric in ("loss", "error")
+        }
+
+
+def open_permutations(paths: list[str], method: str, depth: int = 1) -> dict[tuple[int, int], Permutation]:
+    """Read the permutations of a method among files <method>/<a>-<b>.safetensors, by their pairs (a, b).
+
+    Files <method>/<stage>/<a>-<b>.safetensors have the depth 2.
+    """
     found = {}
     for path in map(Path, paths):
-        if path.parent.name == method:
+        if path.parts[-1 - depth] == method:
             a, b = map(int, path.stem.split("-"))
             found[a, b] = Permutation.load(path)
     return found

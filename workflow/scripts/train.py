@@ -7,24 +7,22 @@ from job import logged
 with logged(snakemake):
     import re
 
+    import network
     import torch
     from gpu import device
 
-    from onebasin import data, models, seeding, train
+    from onebasin import data, train
 
     torch.set_num_threads(snakemake.threads)
     name, width = snakemake.wildcards.model, int(snakemake.wildcards.width)
     architecture = snakemake.params.architecture
     dataset = data.open_(snakemake.input.data)
-    shape = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
     for folder in (Path(table).parent for table in snakemake.output.tables):
         # A child has a folder in that of the network with which it shares its first epochs.
         seed, shared = re.search(r"/seed(\d+)(?:/shared(\d+))?$", folder.as_posix()).groups()
         address = ("network", name, width, int(seed))
-        model = models.build(**architecture, **shape)
-        models.initialise(model, seeding.generator(*address, "initialisation"))
         train.train(
-            model,
+            network.initialised(architecture, width, dataset, address),
             dataset,
             train.Settings(**snakemake.params.training),
             seed_address=address,

@@ -9,10 +9,17 @@ from pandas import DataFrame
 
 from onebasin.figures.correction import correction
 from onebasin.figures.instability import instability
+from onebasin.figures.layers import layers
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
+from onebasin.figures.pruning import pruning
 from onebasin.figures.simplex import simplex
+from onebasin.figures.sparsity import sparsity
+from onebasin.figures.stability import stability
 from onebasin.figures.style import save
+from onebasin.figures.superposition import superposition
+from onebasin.figures.tickets import tickets
+from onebasin.figures.trajectory import trajectory
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -22,7 +29,26 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "methods": methods,
     "instability": instability,
     "correction": correction,
+    "trajectory": trajectory,
+    "stability": stability,
+    "layers": layers,
+    "superposition": superposition,
+    "pruning": pruning,
+    "sparsity": sparsity,
+    "tickets": tickets,
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "save", "simplex", "width"]
+__all__ = [
+    "FIGURES",
+    "correction",
+    "instability",
+    "methods",
+    "pairs",
+    "pruning",
+    "save",
+    "simplex",
+    "sparsity",
+    "tickets",
+    "width",
+]

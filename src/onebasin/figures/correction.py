@@ -25,6 +25,12 @@ UNMATCHED = {"none": (0, (1, 5)), "reset": (2, (1, 5)), "repair": (4, (1, 5))}
 def correction(frame: DataFrame) -> Figure:
     """Draw table `correction`: one row of panels per model and method, accuracy on the test images against α at the
     smallest, a middle and the largest width, and at the middle of the way against width, beside the ends.
+
+    Args:
+        frame: the table, as ``tables.read`` gives it.
+
+    Raises:
+        ValueError: for a table without rows.
     """
     style.check(frame)
     frame = frame[frame["split"] == "test"].assign(accuracy=1 - frame["error"])

@@ -16,6 +16,12 @@ from onebasin.figures.style import GREY, Mark
 def pairs(frame: DataFrame) -> Figure:
     """Draw table `pairs`: one row of panels per model and metric; train and test of the smallest, a middle and the
     largest width as columns; each pair thin, the mean over pairs bold.
+
+    Args:
+        frame: the table, as ``tables.read`` gives it.
+
+    Raises:
+        ValueError: for a table without rows.
     """
     frame = frame[frame["claim"].isin(["none", "weak"])]
     style.check(frame)

@@ -134,6 +134,23 @@ def width_axis(axis: Axes, widths: Sequence[int], *, every: int = 1) -> None:
     axis.set_xlim(min(widths) / margin, max(widths) * margin)
 
 
+def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
+    """A logarithmic x axis from dense to sparse: a tick at every density, and numbers at `labels` of them at most."""
+    ordered = sorted(densities.unique())
+    numbered = ordered[:: -(-len(ordered) // labels)]
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_locator(FixedLocator(ordered))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}" if value in numbered else ""))
+    margin = 2 ** (0.6 * _step(ordered))
+    axis.set_xlim(max(ordered) * margin, min(ordered) / margin)
+
+
+def from_zero(axis: Axes) -> None:
+    """A linear y axis that begins at 0, with room above what is drawn."""
+    axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+
+
 def log_axis(axis: Axes, low: float, high: float, *, floor: float | None = None) -> None:
     """A logarithmic y axis from `low` to `high` with plain numbers; the tick at `floor` is marked as ≤."""
     axis.set_yscale("log")
@@ -162,21 +179,31 @@ def barrier_axis(axis: Axes, barriers: Series, also: float | None = None) -> flo
 
 
 def strip(
-    axis: Axes, frame: DataFrame, column: str, mark: Mark, *, slot: int, slots: int, floor: float | None = None
+    axis: Axes,
+    frame: DataFrame,
+    column: str,
+    mark: Mark,
+    *,
+    slot: int,
+    slots: int,
+    floor: float | None = None,
+    against: str = "width",
+    networks: Sequence[str] | None = None,
 ) -> int:
-    """Draw one series against width: each measurement small, their mean large, its interval as a bar.
+    """Draw one series against width, or another column: each measurement small, their mean large, its interval a bar.
 
-    `frame` has the columns width, a, b, `column` and, for triples, reference. Series stand side by side (`slot` of
-    `slots`), and measurements of one width are spread evenly within the slot, in the order of the table. Values under
-    `floor` are drawn at the floor as triangles; values that are not finite are counted in a note. Returns how many
-    values were drawn at the floor.
+    `frame` has the columns `against`, `column` and `networks`, which name the networks of a measurement: a, b and, for
+    triples, reference unless they are given. Series stand side by side (`slot` of `slots`), and measurements of one
+    width are spread evenly within the slot, in the order of the table. Values under `floor` are drawn at the floor as
+    triangles; values that are not finite are counted in a note. Returns how many values were drawn at the floor.
     """
-    widths = sorted(frame["width"].unique())
-    step = 0.8 * _step(axis.get_xticks()) / slots
-    names = ["a", "b", "reference"] if "reference" in frame and frame["reference"].notna().all() else ["a", "b"]
+    widths = sorted(frame[against].unique())
+    step = 0.8 * _step(axis.get_xticks()) / slots * (-1 if axis.xaxis_inverted() else 1)
+    triples = "reference" in frame and frame["reference"].notna().all()
+    names = list(networks or (["a", "b", "reference"] if triples else ["a", "b"]))
     centres, means, bars, points = [], [], [], []
     for width in widths:
-        group = frame[frame["width"] == width]
+        group = frame[frame[against] == width]
         values = group[column].to_numpy(dtype=float)
         centre = width * 2 ** ((slot - (slots - 1) / 2) * step)
         spread = np.linspace(-0.38, 0.38, len(values)) if len(values) > 1 else np.zeros(1)

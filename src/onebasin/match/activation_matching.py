@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from onebasin.match.assignment import assign, assign_blocks, assign_within
-from onebasin.match.result import Match
+from onebasin.match.result import Match, several
 from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, discover, evaluation
 
 KERNELS = ("correlation", "cosine", "linear")
@@ -26,8 +27,8 @@ INTERMEDIATES = ("last", "first", "all")
 def activations(
     symmetry: Symmetry,
     model: nn.Module,
-    state_a: State,
-    state_b: State,
+    state_a: State | Sequence[State],
+    state_b: State | Sequence[State],
     images: Tensor,
     *,
     kernel: str = "correlation",
@@ -40,8 +41,9 @@ def activations(
     Args:
         symmetry: the symmetry of ``model``.
         model: the module of both networks.
-        state_a: the state dict of network a, on the device to compute on.
-        state_b: the state dict of network b, on the same device.
+        state_a: the state dict of network a, on the device to compute on; or several, from different moments of its
+            training, whose activations are put one after another, as if they came from more images.
+        state_b: the state dict of network b, on the same device; or as many of the same moments.
         images: unaugmented training images [N, …], on the same device.
         kernel: how two units are compared over images and positions: "correlation" (centred), "cosine" (uncentred),
             "linear" (mean product, not scaled).
@@ -65,6 +67,7 @@ def activations(
     if len(images) < 2:
         raise ValueError(f"activation matching needs at least 2 images, not {len(images)}")
     start = time.perf_counter()
+    states_a, states_b = several(state_a, state_b)
     children = {name: [c for c, group in symmetry.groups.items() if name in group.within] for name in symmetry.groups}
     read = [name for name in symmetry.groups if not children[name]]
     moments = {name: _Moments() for name in read}
@@ -74,10 +77,11 @@ def activations(
             traced[len(batch)] = discover(model, batch, verify=False)
         taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in read}
         watched = {index for found in taps.values() for index, _ in found}
-        outputs_a, outputs_b = (_watch(model, state, batch, watched) for state in (state_a, state_b))
-        for name, found in taps.items():
-            for place, (index, axis) in enumerate(found):
-                moments[name].add(place, _features(outputs_a[index], axis), _features(outputs_b[index], axis))
+        for states in zip(states_a, states_b, strict=True):
+            outputs_a, outputs_b = (_watch(model, state, batch, watched) for state in states)
+            for name, found in taps.items():
+                for place, (index, axis) in enumerate(found):
+                    moments[name].add(place, _features(outputs_a[index], axis), _features(outputs_b[index], axis))
     gains = {name: statistics.similarity(kernel).cpu().numpy() for name, statistics in moments.items()}
     permutation = symmetry.assemble(_solve(symmetry, gains, children))
     matched = [gain[np.arange(len(gain)), permutation[name]] for name, gain in gains.items()]

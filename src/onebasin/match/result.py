@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onebasin.permutation import Permutation
@@ -23,6 +24,20 @@ class Match:
     objective: float
     sweeps: int
     seconds: float
+
+
+def several(state_a: State | Sequence[State], state_b: State | Sequence[State]) -> tuple[list[State], list[State]]:
+    """Return the states of two networks as lists, of one state each or of several from the same moments of training.
+
+    Raises:
+        ValueError: if the two do not have the same number of states, or none.
+    """
+    states_a, states_b = ([state] if isinstance(state, Mapping) else list(state) for state in (state_a, state_b))
+    if len(states_a) != len(states_b) or not states_a:
+        raise ValueError(
+            f"{len(states_a)} states of one network and {len(states_b)} of the other: give as many of both"
+        )
+    return states_a, states_b
 
 
 def similarity(symmetry: Symmetry, state_a: State, state_b: State) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,9 +23,9 @@ from torch.nn import functional
 
 from onebasin import seeding
 from onebasin.match.assignment import assign, assign_blocks, assign_nearby, assign_within
-from onebasin.match.result import Match
+from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Place, State, Symmetry
+from onebasin.symmetry import Place, State, Symmetry, stack
 
 KERNELS = ("linear", "cosine")
 LARGE = 128  # units of a group from which leaving out entries of its assignment pays
@@ -32,8 +33,8 @@ LARGE = 128  # units of a group from which leaving out entries of its assignment
 
 def weights(
     symmetry: Symmetry,
-    state_a: State,
-    state_b: State,
+    state_a: State | Sequence[State],
+    state_b: State | Sequence[State],
     *,
     seed: int = 0,
     kernel: str = "linear",
@@ -45,8 +46,9 @@ def weights(
 
     Args:
         symmetry: the symmetry of the two networks' model.
-        state_a: the state dict of network a, on the device to compute on.
-        state_b: the state dict of network b, on the same device.
+        state_a: the state dict of network a, on the device to compute on; or several, from different moments of its
+            training, of which the objective is the sum.
+        state_b: the state dict of network b, on the same device; or as many of the same moments.
         seed: seeds the order in which groups are first visited, and the starting points of restarts.
         kernel: "linear" compares units by the inner product of their parameters, which maximises ⟨a, π b⟩; "cosine"
             first scales each unit's parameters to unit length on every axis, so that all axes count alike.
@@ -66,6 +68,10 @@ def weights(
     if restarts < 1 or max_sweeps < 1:
         raise ValueError("restarts and max_sweeps must be at least 1")
     start = time.perf_counter()
+    states_a, states_b = several(state_a, state_b)
+    if len(states_a) > 1:
+        symmetry, states_a, states_b = symmetry.stacked(len(states_a)), [stack(states_a)], [stack(states_b)]
+    state_a, state_b = states_a[0], states_b[0]
     search = _Search(symmetry, state_a, state_b, cosine=kernel == "cosine", biases=biases)
     best: tuple[float, int, Permutation] | None = None
     for restart in range(restarts):

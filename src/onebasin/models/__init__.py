@@ -60,7 +60,8 @@ def build(
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Initialise a network in place: Kaiming-normal weights, biases 0, norm scales 1 and shifts 0.
 
-    Weights have the standard deviation sqrt(2 / fan_in) (He et al. 2015); running statistics are reset.
+    Weights have the standard deviation sqrt(2 / fan_in) (He et al. 2015); running statistics are reset. Layers other
+    than linear, two-dimensional convolutional, layer-norm and batch-norm ones stay as they are.
 
     Args:
         model: the network.
@@ -75,7 +76,9 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, _NORM_LAYERS):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
+            if module.weight is not None:
+                nn.init.ones_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.reset_running_stats()

@@ -43,7 +43,18 @@ def check_norm(norm: str) -> None:
 
 
 def norm_2d(norm: str, channels: int) -> nn.Module:
-    """Make the normalisation of a feature map: "layer" (channels of each pixel), "batch" or "none"."""
+    """Make the normalisation of a feature map.
+
+    Args:
+        norm: "layer" (over the channels of each pixel), "batch" or "none".
+        channels: number of channels.
+
+    Returns:
+        A module from [n, channels, height, width] to the same shape.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
     check_norm(norm)
     if norm == "layer":
         return ChannelLayerNorm(channels)
@@ -51,7 +62,18 @@ def norm_2d(norm: str, channels: int) -> nn.Module:
 
 
 def norm_1d(norm: str, features: int) -> nn.Module:
-    """Make the normalisation of a feature vector: "layer", "batch" or "none"."""
+    """Make the normalisation of a feature vector.
+
+    Args:
+        norm: "layer" (over the features of each example), "batch" or "none".
+        features: number of features.
+
+    Returns:
+        A module from [n, features] to the same shape.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
     check_norm(norm)
     if norm == "layer":
         return nn.LayerNorm(features)

@@ -23,7 +23,8 @@ from torch.utils._pytree import tree_leaves
 from onebasin import seeding
 from onebasin.permutation import Permutation
 from onebasin.symmetry.axes import atoms, product, resolve
-from onebasin.symmetry.groups import Group, Place, State, Symmetry
+from onebasin.symmetry.groups import Group, Place, State, Symmetry, stack
+from onebasin.symmetry.layers import layers
 from onebasin.symmetry.trace import Operations, SymmetryError, Trace, evaluation, state_of
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "check",
     "discover",
     "evaluation",
+    "layers",
+    "stack",
 ]
 
 TOLERANCE = 1e-4

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -137,6 +138,17 @@ class Place:
         return tensor.flatten()[self.table.to(tensor.device)]
 
 
+def _copies(keys: Iterable[str], count: int) -> list[tuple[str, str]]:
+    """Names for copies of state keys, each with its key: the first copies have the keys themselves."""
+    return [(f"{key}@{index}" if index else key, key) for index in range(count) for key in keys]
+
+
+def stack(states: Sequence[State]) -> dict[str, Tensor]:
+    """Return the state dicts of several networks as one, for the ``stacked`` symmetry of their model."""
+    keys = list(states[0])
+    return {name: states[index // len(keys)][key] for index, (name, key) in enumerate(_copies(keys, len(states)))}
+
+
 class Symmetry:
     """The permutation groups of a model: what can be reordered in its state without changing its function.
 
@@ -228,6 +240,21 @@ class Symmetry:
     def sizes(self) -> dict[str, int]:
         """The number of units of each group."""
         return {name: group.size for name, group in self.groups.items()}
+
+    def stacked(self, count: int) -> Symmetry:
+        """Return the symmetry of several states side by side, as ``stack`` joins them, that move together."""
+        result = copy.copy(self)
+        result._codes, result._places = {}, {}
+        result._terms = {name: self._terms[key] for name, key in _copies(self._terms, count)}
+        result.parameters = frozenset(name for name, _ in _copies(self.parameters, count))
+        result.fixed = {
+            (name, axis): why for (key, axis), why in self.fixed.items() for name, _ in _copies([key], count)
+        }
+        result.groups = {
+            name: replace(group, axes=tuple((k, axis) for key, axis in group.axes for k, _ in _copies([key], count)))
+            for name, group in self.groups.items()
+        }
+        return result
 
     def identity(self) -> Permutation:
         """Return the permutation that moves nothing."""

@@ -1,0 +1,170 @@
+"""Models and networks of the user's own, through Snakemake."""
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from onebasin import checkpoint, models, seeding, symmetry, tables
+from onebasin.models import factory
+
+NET = """
+from torch import nn
+
+from own_layers import hidden
+
+
+def build(width, image_shape, classes, depth=1):
+    channels, height, breadth = image_shape
+    return nn.Sequential(nn.Flatten(), *hidden(channels * height * breadth, width, depth), nn.Linear(width, classes))
+"""
+LAYERS = """
+from torch import nn
+
+
+def hidden(inputs, width, depth):
+    return [nn.Linear(inputs, width), nn.GELU(), nn.Dropout(0.1)] + [nn.Linear(width, width), nn.Tanh()] * (depth - 1)
+"""
+OWN = {
+    "study": "tiny",
+    "seeds": [0, 1],
+    "models": [{"name": "mine", "factory": "own_net:build", "widths": [4], "options": {"depth": 2}}],
+    "training": {"epochs": 2, "checkpoints": [0]},
+    "matching": [{"name": "weights", "algorithm": "weights"}],
+    "barrier": {"points": 5, "train_images": 100},
+    "instability": {"widths": [4], "epochs": [1]},
+    "correction": {"widths": [4]},
+    "experiments": ["pairs"],
+}
+
+
+def test_a_file_beside_the_config_is_a_model(workplace, monkeypatch):
+    beside = workplace.folder / "studies" / "mine"
+    beside.mkdir()
+    (beside / "own_net.py").write_text(NET)
+    (beside / "own_layers.py").write_text(LAYERS)
+    configfile = ["--configfile", "studies/mine/own.yaml"]
+
+    def configure(**changes):
+        model = {**OWN["models"][0], **changes}
+        (beside / "own.yaml").write_text(yaml.safe_dump({**OWN, "models": [model]}))
+
+    configure()
+    workplace.snakemake("--cores", 1, *configfile)
+    assert len(list(tables.rows(workplace.results / "tables/pairs.csv", "pairs"))) == 2 * 2 * 5
+
+    # The network at epoch 0 is what the function gives under the seed of its address.
+    state, about = checkpoint.load(workplace.results / "networks/mine/width4/seed1/epoch0.safetensors")
+    assert about["architecture"]["factory"] == "own_net:build" and len(about["architecture"]["code"]) == 64
+    monkeypatch.syspath_prepend(str(beside))
+    with seeding.seeded("network", "mine", 4, 1, "initialisation"):
+        model = factory.build("own_net:build", width=4, image_shape=(1, 8, 8), classes=10, options={"depth": 2})
+    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+
+    # What the function is called with, and what its code says, is trained again; what does not concern it is not.
+    assert workplace.plan(*configfile) == {}
+    (beside / "other.py").write_text("import own_net\n")
+    assert workplace.plan(*configfile) == {}
+    configure(options={"depth": 3})
+    assert workplace.plan(*configfile)["train"] == 1
+    configure(initialisation="kaiming")
+    assert workplace.plan(*configfile)["train"] == 1
+    configure()
+    (beside / "own_layers.py").write_text(LAYERS.replace("0.1", "0.2"))
+    assert workplace.plan(*configfile)["train"] == 1
+    every = workplace.plan("methods", "instability", "correction", *configfile)
+    assert {"instability_train", "correction_measure", "methods_figure"} <= every.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "problem"),
+    [
+        ("cell", NET, "the name 'cell' is that of a part of the workflow"),
+        ("own_net", "def build(:", "'own_net:build' cannot be read: invalid syntax (own_net.py, line 1)"),
+    ],
+)
+def test_files_that_cannot_be_models_are_refused_before_any_job(workplace, name, code, problem):
+    (workplace.folder / f"{name}.py").write_text(code)
+    configfile = workplace.configure({**OWN, "models": [{**OWN["models"][0], "factory": f"{name}:build"}]})
+    assert f"config error: models[0].factory: {problem}" in workplace.snakemake(*configfile, fails=True)
+    assert list((workplace.folder / "results").iterdir()) == []
+
+
+@pytest.fixture
+def elsewhere(study, workplace):
+    """Networks of the tiny study as others would give them: trained ones, and a permuted copy of the first."""
+    folder = workplace.folder / "runs"
+    folder.mkdir()
+    states = [
+        checkpoint.load(study.results / f"networks/mlp/width8/seed{seed}/epoch3.safetensors")[0] for seed in range(2)
+    ]
+    model = models.build("mlp", width=8, image_shape=(1, 8, 8), classes=10, hidden=[1, 1])
+    found = symmetry.discover(model, torch.rand(2, 1, 8, 8, generator=seeding.generator("images")))
+    copy = found.apply(found.random(seeding.generator("copy")), states[0])
+    save_file(states[0], folder / "a-8.safetensors")
+    torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in copy.items()}}, folder / "copy.pt")
+    torch.save(states[1], folder / "b.pth")
+    torch.save(nn.Sequential(nn.Linear(2, 2)), folder / "pickle.pt")
+    torch.save(
+        models.build("mlp", width=9, image_shape=(1, 8, 8), classes=10, hidden=[1, 1]).state_dict(), folder / "wide.pt"
+    )
+    return workplace
+
+
+def networks(*files):
+    return {
+        "study": "tiny",
+        "networks": [f"runs/{file}" for file in files],
+        "models": [{"name": "mlp", "family": "mlp", "widths": [8], "hidden": [1, 1]}],
+        "barrier": {"points": 5, "train_images": 100},
+        "experiments": ["pairs", "width"],
+    }
+
+
+def test_networks_from_elsewhere_are_measured_and_a_permuted_copy_is_recovered(elsewhere):
+    configfile = elsewhere.configure(networks("a-{width}.safetensors", "copy.pt", "b.pth"))
+    elsewhere.snakemake("--cores", 1, *configfile)
+    barriers = {
+        (row["method"], row["claim"], row["split"], row["metric"]): row["barrier"]
+        for row in tables.rows(elsewhere.results / "tables/width.csv", "width")
+        if (row["a"], row["b"]) == (0, 1)
+    }
+    assert barriers["none", "none", "train", "loss"] > 0.01
+    for method in ("weights", "activations"):
+        for split in ("train", "test"):
+            assert barriers[method, "weak", split, "error"] == 0
+            assert barriers[method, "weak", split, "loss"] == pytest.approx(0, abs=1e-6)
+    about = checkpoint.load(elsewhere.results / "networks/mlp/width8/seed1/epoch20.safetensors")[1]
+    assert about["source"]["file"] == "runs/copy.pt" and len(about["source"]["sha256"]) == 64
+    assert (elsewhere.results / "figures/width.png").is_file()
+
+    assert elsewhere.plan(*configfile) == {}
+    assert "config error: networks: 'instability' trains networks" in elsewhere.snakemake(
+        "instability", *configfile, fails=True
+    )
+
+    # What does not fit is refused in one line, and nothing is left of a study of some of the networks.
+    for file, message in (
+        ("pickle.pt", "error: runs/pickle.pt is a pickle that needs torch.nn.modules.container.Sequential"),
+        (
+            "wide.pt",
+            "error: runs/wide.pt does not fit the model: hidden.0.weight has shape [9, 64], the model's [8, 64]",
+        ),
+    ):
+        configfile = elsewhere.configure(networks("a-{width}.safetensors", "copy.pt", file))
+        elsewhere.snakemake("--cores", 1, *configfile, fails=True)
+        log = (elsewhere.results / "logs/import_networks/mlp/width8.log").read_text().splitlines()
+        assert len(log) == 1 and log[0].startswith(message)
+        assert not list((elsewhere.results / "networks").rglob("*.safetensors"))
+
+
+def test_a_model_with_other_outputs_is_refused(workplace):
+    (workplace.folder / "own_net.py").write_text(NET)
+    (workplace.folder / "own_layers.py").write_text(LAYERS)
+    model = {**OWN["models"][0], "options": {"classes": 7}}
+    configfile = workplace.configure({**OWN, "models": [model]})
+    workplace.snakemake("--cores", 1, *configfile, fails=True)
+    log = (workplace.results / "logs/train/mine/width4/all.log").read_text()
+    assert log == "error: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]\n"
+    assert not (workplace.results / "networks").exists()
