@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from onebasin import seeding
 from onebasin.permutation import Permutation
-from onebasin.symmetry.axes import atoms, product, resolve
+from onebasin.symmetry.axes import UNIT, atoms, is_open, product, resolve
 from onebasin.symmetry.groups import Group, Place, State, Symmetry
 from onebasin.symmetry.trace import Operations, SymmetryError, Trace, evaluation, state_of
 
@@ -50,7 +50,7 @@ class TracedSymmetry(Symmetry):
         self._intermediates = [
             (index, elementwise, terms)
             for index, elementwise, unresolved in trace.intermediates
-            for terms in [[resolve(term) for term in unresolved]]
+            for terms in [[UNIT if is_open(term) else resolve(term) for term in unresolved]]
             if any(item in atoms(term) for term in terms for item in atoms(resolve(trace.batch)))
         ]
 

@@ -13,7 +13,19 @@ import torch
 from torch import Tensor
 
 from onebasin.permutation import Permutation
-from onebasin.symmetry.axes import Atom, Product, Sum, Term, atoms, product, resolve, size
+from onebasin.symmetry.axes import (
+    Atom,
+    Product,
+    Share,
+    Shuffle,
+    Sum,
+    Term,
+    atoms,
+    concatenation,
+    product,
+    resolve,
+    size,
+)
 
 State = Mapping[str, Tensor]
 
@@ -54,62 +66,95 @@ class _Occurrence:
 
 @dataclass(frozen=True)
 class _Axis:
-    """An axis as index arithmetic: index = offset + sum over occurrences of stride × unit."""
+    """An axis as index arithmetic: index = place[offset + sum over occurrences of stride × unit]."""
 
+    place: np.ndarray
     offset: np.ndarray
     occurrences: list[_Occurrence]
 
+    def units(self, item: Atom) -> np.ndarray:
+        """Return the unit of an atom at each index, -1 where it is absent; an atom that occurs is present once."""
+        return np.max([o.units for o in self.occurrences if o.item is item], axis=0)
+
 
 def _arithmetic(term: Term) -> _Axis:
+    assert not isinstance(term, Share)
     length = size(term)
     if isinstance(term, Atom):
         ones = np.ones(length, dtype=np.int64)
-        return _Axis(0 * ones, [_Occurrence(term, np.arange(length), ones)])
+        return _Axis(np.arange(length), 0 * ones, [_Occurrence(term, np.arange(length), ones)])
     if isinstance(term, Product):
-        result = _Axis(np.zeros(1, dtype=np.int64), [])
+        result = _Axis(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), [])
         for factor in term.factors:
             inner = _arithmetic(factor)
             old, new = len(result.offset), len(inner.offset)
             slow, fast = np.repeat(np.arange(old), new), np.tile(np.arange(new), old)
             result = _Axis(
+                result.place[slow] * new + inner.place[fast],
                 result.offset[slow] * new + inner.offset[fast],
                 [_Occurrence(o.item, o.units[slow], o.stride[slow] * new) for o in result.occurrences]
                 + [_Occurrence(o.item, o.units[fast], o.stride[fast]) for o in inner.occurrences],
             )
         return result
+    if isinstance(term, Shuffle):
+        inner, order = _arithmetic(concatenation(term.parts)), np.array(term.order)
+        return _Axis(
+            np.argsort(order)[inner.place],
+            inner.offset[order],
+            [_Occurrence(o.item, o.units[order], o.stride[order]) for o in inner.occurrences],
+        )
+    places: list[np.ndarray] = []
     offsets: list[np.ndarray] = []
     occurrences: list[_Occurrence] = []
     start = 0
     for part in term.parts:
         inner = _arithmetic(part)
         end = start + len(inner.offset)
+        places.append(inner.place + start)
         offsets.append(inner.offset + start)
         for o in inner.occurrences:
             units, stride = np.full(length, -1), np.zeros(length, dtype=np.int64)
             units[start:end], stride[start:end] = o.units, o.stride
             occurrences.append(_Occurrence(o.item, units, stride))
         start = end
-    return _Axis(np.concatenate(offsets), occurrences)
+    return _Axis(np.concatenate(places), np.concatenate(offsets), occurrences)
 
 
-def _companions(term: Term) -> Iterator[tuple[Atom, list[Atom]]]:
-    """Yield every atom of a term with the atoms that are indexed whenever it is; parts of a sum exclude each other."""
+def _companions(term: Term) -> Iterator[tuple[Atom, set[Atom], Counter[Atom]]]:
+    """For every occurrence of an atom, yield which atoms are always indexed with it, and how often at most.
+
+    Parts of a sum exclude each other.
+    """
     if isinstance(term, Atom):
-        yield term, []
-    elif isinstance(term, Sum):
+        yield term, set(), Counter()
+    elif isinstance(term, Sum | Shuffle):
         for part in term.parts:
             yield from _companions(part)
-    else:
+    elif isinstance(term, Product):
         for position, factor in enumerate(term.factors):
-            others = [item for index, other in enumerate(term.factors) if index != position for item in _always(other)]
-            for item, companions in _companions(factor):
-                yield item, companions + others
+            others = Product(term.factors[:position] + term.factors[position + 1 :])
+            always, most = _always(others), _most(others)
+            for item, companions, count in _companions(factor):
+                yield item, companions | always, count + most
 
 
-def _always(term: Term) -> list[Atom]:
+def _always(term: Term) -> set[Atom]:
+    if isinstance(term, Product):
+        return {item for factor in term.factors for item in _always(factor)}
+    return {term} if isinstance(term, Atom) else set()
+
+
+def _most(term: Term) -> Counter[Atom]:
+    count: Counter[Atom] = Counter()
     if isinstance(term, Atom):
-        return [term]
-    return [] if isinstance(term, Sum) else [item for factor in term.factors for item in _always(factor)]
+        count[term] = 1
+    elif isinstance(term, Product):
+        for factor in term.factors:
+            count += _most(factor)
+    elif isinstance(term, Sum | Shuffle):
+        for part in term.parts:
+            count |= _most(part)
+    return count
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +258,7 @@ class Symmetry:
         beside: dict[Atom, dict[Atom, None]] = {}
         for unresolved in tensors:
             terms = [resolve(term) for term in unresolved]
-            count = Counter(item for term in terms for item in atoms(term))
-            for item, companions in _companions(product(terms)):
+            for item, companions, count in _companions(product(terms)):
                 if item in self._names:
                     once = {other: None for other in companions if count[other] == 1}
                     beside[item] = {o: None for o in beside[item] if o in once} if item in beside else once
@@ -353,17 +397,17 @@ class Symmetry:
             index = lay(code.offset, axis)
             for o in code.occurrences:
                 places = {
-                    other.item: lay(np.maximum(other.units, 0), at)
+                    other: lay(np.maximum(holder.units(other), 0), at)
                     for at, holder in enumerate(codes)
-                    for other in holder.occurrences
                     if at == axis or crossing
-                    if other.item is o.item or o.item not in self._names or other.item in self._within[o.item]
+                    for other in {occurrence.item for occurrence in holder.occurrences}
+                    if o.item in self._names and other in self._within[o.item]
                 }
                 places[o.item] = lay(np.maximum(o.units, 0), axis)
                 moved = o.item not in self._names or self._names[o.item] != skip
                 source = self._source(o.item, places, permutation) if moved else places[o.item]
                 index = index + lay(o.stride, axis) * source
-            result.append(index)
+            result.append(code.place[index])
         return result
 
     def _code(self, key: str) -> list[_Axis]:
@@ -411,10 +455,10 @@ class Symmetry:
 
         for parent in self._within[occurrence.item]:
             for at, code in enumerate(codes):
-                for other in code.occurrences:
-                    if other.item is parent:
-                        unit = unit * parent.size + lay(other.units, at)
-                        inside = inside & lay(other.units >= 0, at)
+                if any(other.item is parent for other in code.occurrences):
+                    units = code.units(parent)
+                    unit = unit * parent.size + lay(units, at)
+                    inside = inside & lay(units >= 0, at)
         unit = unit * occurrence.item.size + lay(occurrence.units, axis)
         inside = inside & lay(occurrence.units >= 0, axis)
         flat = np.flatnonzero(inside)

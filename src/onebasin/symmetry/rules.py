@@ -20,6 +20,8 @@ from onebasin.symmetry.axes import (
     concatenation,
     factor,
     fix,
+    is_open,
+    parts,
     product,
     reshape,
     segments,
@@ -187,33 +189,38 @@ def _slice(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         fix(terms[axis], "strided slice")
         terms[axis] = atom(outs[0].shape[axis], "strided slice")
     elif (start, stop) != (0, length):
-        lengths = [start, stop - start, length - stop]
-        parts = segments(terms[axis], [part for part in lengths if part], "slice")
-        terms[axis] = parts[1 if start else 0]
+        terms = _range(terms, axis, start, stop, "slice")
     axes[outs[0]] = terms
+
+
+def _range(terms: list[Term], axis: int, start: int, stop: int, reason: str) -> list[Term]:
+    lengths = [length for length in (start, stop - start, size(terms[axis]) - stop) if length]
+    return parts(terms, axis, lengths, reason)[1 if start else 0]
 
 
 @rule("select")
 def _select(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms = list(axes[call["self"]])
-    fix(terms.pop(call["dim"]), "single index")
+    axis = call["dim"] % len(terms)
+    index = call["index"] % size(terms[axis])
+    if not is_open(terms[axis]):
+        fix(terms[axis], "single index")
+    elif size(terms[axis]) > 1:
+        terms = _range(terms, axis, index, index + 1, "single index")
+    del terms[axis]
     axes[outs[0]] = terms
 
 
 @rule("unbind")
 def _unbind(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms = list(axes[call["self"]])
-    fix(terms.pop(call["dim"]), "single index")
-    _like(axes, outs, terms)
+    for index, out in enumerate(outs):
+        _select(axes, {**call, "index": index}, [out])
 
 
 @rule("split", "split_with_sizes")
 def _split(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms, axis = axes[call["self"]], call["dim"]
-    parts = segments(terms[axis], [out.shape[axis] for out in outs], "split")
-    for out, part in zip(outs, parts, strict=True):
-        new = list(terms)
-        new[axis] = part
+    terms, axis = axes[call["self"]], call["dim"] % outs[0].dim()
+    for out, new in zip(outs, parts(terms, axis, [out.shape[axis] for out in outs], "split"), strict=True):
         axes[out] = new
 
 
@@ -257,8 +264,7 @@ def _pad(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         axis, before, after = len(terms) - 1 - index, pad[2 * index], pad[2 * index + 1]
         if min(before, after) < 0:
             raise Unsupported("constant_pad_nd with negative padding")
-        parts = [atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after)
-        terms[axis] = concatenation(parts)
+        terms[axis] = concatenation([atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after))
     axes[outs[0]] = terms
 
 

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry.axes import UNIT, Term, atom, fix
+from onebasin.symmetry.axes import UNIT, Term, atom, fix, settle
 from onebasin.symmetry.rules import ELEMENTWISE, RULES, Unsupported, constant, pointwise
 
 
@@ -118,7 +118,7 @@ class Trace:
 
     def note(self, terms: Sequence[Term]) -> None:
         """Remember the axes of a tensor that exists only inside an operation."""
-        self.tensors.append(list(terms))
+        self.tensors.append(settle(terms))
 
     def _follow(self, index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
         name = func._schema.name.split("::")[1]
