@@ -157,6 +157,27 @@ def _most(term: Term) -> Counter[Atom]:
     return count
 
 
+def _listed(places: Sequence[tuple[str, int]], limit: int | None) -> str:
+    shown = places if limit is None or len(places) <= limit else places[:limit]
+    more = f" and {len(places) - len(shown)} more" if len(shown) < len(places) else ""
+    return ", ".join(f"{key}[{axis}]" for key, axis in shown) + more
+
+
+def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)][:-1]
+    numbers = [all(row[column].isdigit() for row in rows) for column in range(len(widths))]
+    return "\n".join(
+        "  ".join(
+            [
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(row[:-1], widths, numbers, strict=True)
+            ]
+            + [row[-1]]
+        )
+        for row in [header, *rows]
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """One occurrence of a group in one parameter or buffer, and how to view that tensor by the group's units.
@@ -221,14 +242,24 @@ class Symmetry:
             self.groups[name] = Group(name, item.size * blocks, blocks, where, parents)
 
     def __repr__(self) -> str:
-        rows = [("group", "units", "blocks", "axes")]
-        for group in self.groups.values():
-            axes = ", ".join(f"{key}[{axis}]" for key, axis in group.axes)
-            rows.append((group.name, str(group.size), str(group.blocks), axes))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        return "\n".join(
-            f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows
-        )
+        return self.table(axes=4)
+
+    def table(self, axes: int | None = None) -> str:
+        """Return the groups as a table, and below it the axes that cannot move, by reason.
+
+        Args:
+            axes: list only so many axes of each group and reason; None for all.
+        """
+        rows = [
+            (group.name, str(group.size), str(group.blocks), ", ".join(group.within) or "-", _listed(group.axes, axes))
+            for group in self.groups.values()
+        ]
+        reasons: dict[str, list[tuple[str, int]]] = {}
+        for place, reason in self.fixed.items():
+            reasons.setdefault(reason, []).append(place)
+        fixed = [(reason, str(len(places)), _listed(places, axes)) for reason, places in reasons.items()]
+        tables = [_columns(("group", "units", "blocks", "within", "axes"), rows)]
+        return "\n\n".join([*tables, _columns(("fixed because", "count", "axes"), fixed)] if fixed else tables)
 
     def _name_atoms(self) -> dict[str, Atom]:
         first: dict[Atom, str] = {}
@@ -445,7 +476,14 @@ class Symmetry:
 
     def _table(self, key: str, axis: int, occurrence: _Occurrence) -> Tensor:
         """Flat indices [units, features] into a tensor: for each unit of a group the elements that belong to it."""
-        codes = self._code(key)
+        return self._rows(self._code(key), axis, occurrence)
+
+    def _positions(self, name: str, term: Term) -> Tensor:
+        """Indices [units, k] along an axis at which a group's units lie, where it first occurs there."""
+        code = _arithmetic(term)
+        return self._rows([code], 0, next(o for o in code.occurrences if o.item is self._atoms[name]))
+
+    def _rows(self, codes: list[_Axis], axis: int, occurrence: _Occurrence) -> Tensor:
         shape = [len(code.offset) for code in codes]
         unit = np.zeros(shape, dtype=np.int64)
         inside = np.ones(shape, dtype=bool)
