@@ -40,6 +40,7 @@ __all__ = [
     "check",
     "discover",
     "evaluation",
+    "random_state",
 ]
 
 TOLERANCE = 1e-4
@@ -137,7 +138,7 @@ def discover(
     inputs = example_input if isinstance(example_input, tuple) else (example_input,)
     symmetry = TracedSymmetry(Trace(model, inputs, training))
     if verify:
-        state = _random_state(model)
+        state = random_state(model, seeding.generator("symmetry", "state"))
         permutation = symmetry.random(seeding.generator("symmetry", "prove"))
         try:  # in double precision, where a wrong permutation cannot pass for a rounding error
             check(model, symmetry, permutation, state, inputs, 1e-8, dtype=torch.float64, training=training)
@@ -146,9 +147,13 @@ def discover(
     return symmetry
 
 
-def _random_state(model: nn.Module) -> dict[str, Tensor]:
-    """A state in which no two units are alike, so that a wrong permutation cannot hide."""
-    generator = seeding.generator("symmetry", "state")
+def random_state(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return a state of a model in which no two units are alike, so that a wrong permutation cannot hide.
+
+    Args:
+        model: the module; its parameters and statistics are the starting point, and are not changed.
+        generator: on the CPU.
+    """
     state: dict[str, Tensor] = {}
     shared: dict[int, Tensor] = {}
     for key, old in state_of(model).items():
