@@ -235,8 +235,9 @@ def factor(term: Term, outer: int) -> tuple[Term, Term] | None:
         return pair
     if isinstance(term, Sum):
         return _factor_sum(term, outer, inner)
-    if not isinstance(term, Product):
-        return None
+    if isinstance(term, Shuffle):
+        return _factor_shuffled(term, outer)
+    assert isinstance(term, Product)
     taken: list[Term] = []
     rest = list(term.factors)
     while outer > 1:
@@ -266,6 +267,16 @@ def _factor_sum(term: Sum, outer: int, inner: int) -> tuple[Term, Term] | None:
     for block in blocks:
         unify(block, rest)
     return Atom(outer, "blocks of a concatenation"), resolve(rest)
+
+
+def _factor_shuffled(term: Shuffle, outer: int) -> tuple[Term, Term] | None:
+    # The units of a single atom may as well be numbered in this order; then they are shuffled elsewhere.
+    if not (len(term.parts) == 1 and isinstance(term.parts[0], Atom)):
+        return None
+    renumbered = Atom(len(term.order), term.parts[0].fixed)
+    place = {index: position for position, index in enumerate(term.order)}
+    term.parts[0].bound = shuffle(renumbered, [place[index] for index in range(len(place))])
+    return factor(renumbered, outer)
 
 
 def cut(term: Term, length: int) -> tuple[Term, Term] | None:

@@ -229,17 +229,17 @@ class Symmetry:
             for reason in [next((item.fixed for item in atoms(term) if item.fixed), None)]
             if reason
         }
+        where: dict[Atom, dict[tuple[str, int], None]] = {item: {} for item in self._names}
+        for key, terms in self._terms.items():
+            for axis, term in enumerate(terms):
+                for item in atoms(term):
+                    if item in where:
+                        where[item][key, axis] = None
         self.groups: dict[str, Group] = {}
         for name, item in self._atoms.items():
             blocks = math.prod(parent.size for parent in self._within[item])
-            where = tuple(
-                (key, axis)
-                for key, terms in self._terms.items()
-                for axis, term in enumerate(terms)
-                if item in atoms(term)
-            )
             parents = tuple(self._names[parent] for parent in self._within[item] if parent in self._names)
-            self.groups[name] = Group(name, item.size * blocks, blocks, where, parents)
+            self.groups[name] = Group(name, item.size * blocks, blocks, tuple(where[item]), parents)
 
     def __repr__(self) -> str:
         return self.table(axes=4)
@@ -453,14 +453,13 @@ class Symmetry:
         return self._places[name]
 
     def _find_places(self, item: Atom) -> Iterable[Place]:
-        for key, terms in self._terms.items():
-            for axis, term in enumerate(terms):
-                if term is item and not self._within[item]:
-                    yield Place(key, axis, whole=True, other=self._only_other(key, axis))
-                elif item in atoms(term):
-                    for occurrence in self._code(key)[axis].occurrences:
-                        if occurrence.item is item:
-                            yield Place(key, axis, whole=False, table=self._table(key, axis, occurrence))
+        for key, axis in self.groups[self._names[item]].axes:
+            if self._terms[key][axis] is item and not self._within[item]:
+                yield Place(key, axis, whole=True, other=self._only_other(key, axis))
+            else:
+                for occurrence in self._code(key)[axis].occurrences:
+                    if occurrence.item is item:
+                        yield Place(key, axis, whole=False, table=self._table(key, axis, occurrence))
 
     def _only_other(self, key: str, axis: int) -> tuple[int, str] | None:
         found = [(at, term) for at, term in enumerate(self._terms[key]) if at != axis and self._moves(term)]

@@ -385,13 +385,32 @@ def _convolution(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = [batch, units, *(atom(length, "position in space") for length in outs[0].shape[2:])]
 
 
+@rule("channel_shuffle", "native_channel_shuffle")
+def _channel_shuffle(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    batch, channels, *space = axes[call["self"]]
+    blocks, inside = reshape([channels], [call["groups"], size(channels) // call["groups"]])
+    axes[outs[0]] = [batch, *reshape([inside, blocks], [size(channels)]), *space]
+
+
+@rule("pixel_shuffle", "pixel_unshuffle")
+def _pixel_shuffle(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    *batch, channels, height, width = axes[call["self"]]
+    for term in (height, width):
+        fix(term, "position in space")
+    count, *space = outs[0].shape[-3:]
+    if count < size(channels):
+        channels, inside = _halves(channels, count)
+        fix(inside, "position in space")
+    else:
+        channels = product((channels, atom(count // size(channels), "position in space")))
+    axes[outs[0]] = [*batch, channels, *(atom(length, "position in space") for length in space)]
+
+
 def _halves(term: Term, groups: int) -> tuple[Term, Term]:
     pieces = factor(term, groups)
     if pieces is None:
-        fix(term, "groups across a concatenation")
-        return atom(groups, "groups across a concatenation"), atom(
-            size(term) // groups, "groups across a concatenation"
-        )
+        fix(term, "groups that cut across units")
+        return atom(groups, "groups that cut across units"), atom(size(term) // groups, "groups that cut across units")
     return pieces
 
 
