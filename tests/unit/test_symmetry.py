@@ -340,6 +340,25 @@ class Shuffled(nn.Module):
         return self.head(F.relu(self.second(F.relu(x[:, : self.cut]))).mean((2, 3)))
 
 
+class Halves(nn.Module):
+    """Two layers' units in turns; one layer reads the first half of them, another one the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.first, self.second = (
+            nn.Linear(3, 5),
+            nn.Linear(3, 5),
+            nn.Linear(5, 4),
+            nn.Linear(5, 4),
+        )
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = torch.stack([self.left(x), self.right(x)], dim=2).flatten(1)
+        first, second = x.chunk(2, dim=1)
+        return self.head(torch.cat([self.first(first), self.second(second)], dim=1).square())
+
+
 @pytest.mark.parametrize(
     ("model", "by_hand"),
     [
@@ -355,6 +374,11 @@ class Shuffled(nn.Module):
 def test_shuffles_are_followed_unit_by_unit(model, by_hand):
     sym = symmetry.discover(model, images("cnn"))
     assert sorted((group.size, group.blocks) for group in sym.groups.values()) == by_hand
+
+
+def test_stacked_layers_are_followed_unit_by_unit():
+    sym = symmetry.discover(Halves(), torch.randn(2, 3))
+    assert sizes(sym) == [2, 2, 3, 3, 4, 4]
 
 
 def test_units_that_are_shuffled_in_two_ways_stay_fixed():

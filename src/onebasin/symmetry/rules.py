@@ -17,6 +17,7 @@ from onebasin.symmetry.axes import (
     UNIT,
     Term,
     atom,
+    atoms,
     concatenation,
     factor,
     fix,
@@ -24,6 +25,7 @@ from onebasin.symmetry.axes import (
     parts,
     product,
     reshape,
+    resolve,
     segments,
     size,
     unify,
@@ -247,13 +249,27 @@ def _cat(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = terms
 
 
+def _is_free(stacked: Sequence[Term]) -> bool:
+    """Say whether axes are not the same, and not all of them are fixed."""
+    resolved = [resolve(term) for term in stacked]
+    return len(set(resolved)) > 1 and not all(item.fixed for term in resolved for item in atoms(term))
+
+
 @rule("stack")
 def _stack(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     inputs = [axes[tensor] for tensor in call["tensors"]]
-    for terms in inputs[1:]:
-        _pair(inputs[0], terms)
     terms = list(inputs[0])
-    terms.insert(call["dim"] % outs[0].dim(), atom(len(inputs), "stacked tensors"))
+    differing = [axis for axis, stacked in enumerate(zip(*inputs, strict=True)) if _is_free(stacked)]
+    index = atom(len(inputs), "stacked tensors")
+    if len(differing) == 1:  # a concatenation along that axis, divided
+        [axis] = differing
+        whole = concatenation([other[axis] for other in inputs])
+        index, terms[axis] = reshape([whole], (len(inputs), size(terms[axis])))
+    for other in inputs[1:]:
+        for axis, (a, b) in enumerate(zip(inputs[0], other, strict=True)):
+            if differing != [axis]:
+                unify(a, b)
+    terms.insert(call["dim"] % outs[0].dim(), index)
     axes[outs[0]] = terms
 
 
