@@ -13,6 +13,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/measure.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/pairs.smk"
 include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
@@ -37,6 +38,9 @@ else:
 
     include: "workflow/rules/train.smk"
     include: "workflow/rules/instability.smk"
+
+
+include: "workflow/rules/cost.smk"
 
 
 rule all:

@@ -108,9 +108,15 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
+    # Small networks are matched on a CPU.
     history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"} | pruning | history
+    assert with_gpu == {"train", "measure", "simplex_measure"} | pruning | history
+    configfile = plain.configure(
+        {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
+    )
+    output = plain.snakemake("--dry-run", *configfile)
+    assert dict(re.findall(r"^rule align:$.*?width=(\d+)$.*?gpu=(\d)", output, re.M | re.S)) == {"64": "0", "8192": "1"}
 
 
 def test_lint_is_clean(plain):

@@ -5,6 +5,8 @@ Makes: results/<study>/permutations/<model>/width<width>/<method>/ with matching
 <a>-<b>.safetensors, which takes network b into the frame of a.
 """
 
+ALIGN_WORK = Work(pairs=len(PAIRS), methods=settings_of_methods, networks=len(SEEDS))
+
 
 rule align:
     """Match all pairs of networks of one width; a permutation is kept only if it leaves the function unchanged."""
@@ -34,9 +36,9 @@ rule align:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        gpu=config["resources"]["gpu"],
+        runtime=ALIGN_WORK.runtime,
+        mem_mb=ALIGN_WORK.mem_mb,
+        gpu=ALIGN_WORK.gpu,
     params:
         architecture=architecture_of,
         methods=settings_of_methods,

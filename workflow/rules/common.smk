@@ -19,6 +19,10 @@ include: "factories.smk"
 check(config)
 check_factories(config["models"])
 
+
+include: "estimate.smk"
+
+
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed.
 LIBRARY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", "..", "src").resolve()
 OWN_CODE = [own_folder(model["factory"]) for model in config["models"] if "factory" in model]
@@ -103,6 +107,14 @@ if config["methods_together"]:
 else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
     LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = ["{level}"], "{method}-level{level}", "level{level}"
+
+
+scattergather:
+    pairs=1,
+
+
+# Jobs that share the pairs of a model and width; more than one if a profile says so.
+PARTS = len(scatter.pairs("{scatteritem}"))
 
 
 pathvars:

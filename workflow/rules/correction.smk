@@ -13,6 +13,12 @@ rule correction:
         pdf="<results>/figures/correction.pdf",
 
 
+POINTS_OF_CORRECTIONS = len(PAIRS) * config["barrier"]["points"] * len(config["correction"]["corrections"])
+CORRECTION_MEASURE_WORK = Work(
+    evaluations=(1 + len(METHODS)) * POINTS_OF_CORRECTIONS, correction="repair", networks=len(SEEDS)
+)
+
+
 rule correction_measure:
     """Measure the way between every pair of networks of one width under each correction."""
     input:
@@ -39,8 +45,8 @@ rule correction_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=CORRECTION_MEASURE_WORK.runtime,
+        mem_mb=CORRECTION_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -5,6 +5,14 @@ Makes: results/<study>/data.safetensors, the only thing that later jobs know of 
 """
 
 
+def files_to_decode(wildcards):
+    """The number of image files that become part of the data set, 0 where it comes in one piece."""
+    return 0 if config["data"]["name"] in DATA_SETS else sum(images()[:3])
+
+
+DATA_WORK = Work(reads=files_to_decode)
+
+
 rule data:
     """Bring the data set into one file, so that what reads the many formats is imported once."""
     output:
@@ -17,8 +25,8 @@ rule data:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=30,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=DATA_WORK.runtime,
+        mem_mb=DATA_WORK.mem_mb,
         gpu=0,
     params:
         data=data_settings(),

@@ -14,6 +14,9 @@ rule instability:
         pdf="<results>/figures/instability.pdf",
 
 
+INSTABILITY_TRAIN_WORK = Work(trainings=len(TRAINED) * len(SHARED_OF_JOB))
+
+
 rule instability_train:
     """Train a child, or all of one model and width: its first epochs are its parent's, then the data come otherwise."""
     input:
@@ -40,8 +43,8 @@ rule instability_train:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=INSTABILITY_TRAIN_WORK.runtime,
+        mem_mb=INSTABILITY_TRAIN_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
@@ -49,6 +52,9 @@ rule instability_train:
         epochs=[LAST_EPOCH],
     script:
         "../scripts/train.py"
+
+
+INSTABILITY_MEASURE_WORK = Work(evaluations=len(SEEDS) * len(SHARED) * config["barrier"]["points"], networks=len(SEEDS))
 
 
 rule instability_measure:
@@ -78,8 +84,8 @@ rule instability_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=INSTABILITY_MEASURE_WORK.runtime,
+        mem_mb=INSTABILITY_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

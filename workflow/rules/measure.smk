@@ -6,6 +6,15 @@ is without a permutation.
 """
 
 
+def points_of_paths(wildcards):
+    """The points on the paths of a measure job: of each pair once, and by a method in each third network's frame too."""
+    unpermuted = config["methods_together"] or wildcards.method == "none"
+    return (unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1)) * len(PAIRS) * config["barrier"]["points"]
+
+
+MEASURE_WORK = Work(evaluations=points_of_paths, networks=len(SEEDS))
+
+
 rule measure:
     """Measure loss and error along every path between two networks of one width, on training and test images."""
     input:
@@ -27,8 +36,8 @@ rule measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=MEASURE_WORK.runtime,
+        mem_mb=MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

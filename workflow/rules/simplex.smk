@@ -13,6 +13,11 @@ rule simplex:
         pdf="<results>/figures/simplex.pdf",
 
 
+# One triangle without a permutation, two by each method.
+POINTS_OF_TRIANGLE = math.comb(config["simplex"]["resolution"] + 2, 2)
+SIMPLEX_MEASURE_WORK = Work(evaluations=(1 + 2 * len(METHODS)) * POINTS_OF_TRIANGLE, networks=len(SEEDS))
+
+
 rule simplex_measure:
     """Measure loss and error over the triangles between three networks of one width."""
     input:
@@ -39,8 +44,8 @@ rule simplex_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=SIMPLEX_MEASURE_WORK.runtime,
+        mem_mb=SIMPLEX_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -5,6 +5,8 @@ Makes: results/<study>/networks/<model>/width<width>/seed<seed>/ with a checkpoi
 training.csv.
 """
 
+TRAIN_WORK = Work(trainings=len(TRAINED))
+
 
 rule train:
     """Train one network, or all of one model and width; a network that was interrupted continues where it was."""
@@ -28,8 +30,8 @@ rule train:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TRAIN_WORK.runtime,
+        mem_mb=TRAIN_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

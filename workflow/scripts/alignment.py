@@ -51,7 +51,7 @@ def match_pairs(
         pairs: which pairs are matched; all unless they are given.
     """
     rows = []
-    for a, b in pairs or combinations(states, 2):
+    for a, b in combinations(states, 2) if pairs is None else pairs:
         found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {

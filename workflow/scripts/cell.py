@@ -8,6 +8,7 @@ from typing import Any
 
 import network
 import torch
+from gpu import device
 
 from onebasin import barrier, checkpoint, data, repair, symmetry
 from onebasin.permutation import Permutation
@@ -43,17 +44,23 @@ class Cell:
 def open_cell(snakemake: Any) -> Cell:
     """Read what a job names as its inputs `data` and `networks`, and as its params `architecture` and `seeds`."""
     torch.set_num_threads(snakemake.threads)
-    device = "cuda" if snakemake.resources.gpu else "cpu"
+    where = device(snakemake)
     width = int(snakemake.wildcards.width)
     dataset = data.open_(snakemake.input.data)
-    model = network.build(snakemake.params.architecture, width, dataset).to(device).eval()
+    model = network.build(snakemake.params.architecture, width, dataset).to(where).eval()
     states = {
-        seed: checkpoint.load(path, device)[0]
+        seed: checkpoint.load(path, where)[0]
         for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)
     }
-    found = symmetry.discover(model, dataset.tensors("train", limit=2, device=device)[0])
+    found = symmetry.discover(model, dataset.tensors("train", limit=2, device=where)[0])
     address = {"model": snakemake.wildcards.model, "width": width}
-    return Cell(address, dataset, model, states, found, device)
+    return Cell(address, dataset, model, states, found, where)
+
+
+def part_of(items: Sequence[Any], snakemake: Any) -> Sequence[Any]:
+    """Give the items of a job that shares them with others: for the part 2-of-3, the second third; else all."""
+    number, parts = map(int, snakemake.wildcards.get("scatteritem", "1-of-1").split("-of-"))
+    return items[len(items) * (number - 1) // parts : len(items) * number // parts]
 
 
 def open_levels(paths: list[str], device: str) -> dict[int, dict[int, State]]:

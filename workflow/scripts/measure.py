@@ -5,7 +5,7 @@ from pathlib import Path
 from job import logged
 
 with logged(snakemake):
-    from cell import Measurement, open_cell, open_permutations
+    from cell import Measurement, open_cell, open_permutations, part_of
 
     from onebasin import barrier, claims, tables
 
@@ -16,7 +16,7 @@ with logged(snakemake):
         method = Path(table).stem
         permutations = open_permutations(snakemake.input.permutations, method)
         rows = []
-        for path in claims.paths(snakemake.params.seeds, matched=method != "none"):
+        for path in part_of(claims.paths(snakemake.params.seeds, matched=method != "none"), snakemake):
             ends = claims.endpoints(path, cell.states, permutations, cell.symmetry)
             about = {**cell.address, "method": method, "claim": path.claim}
             about |= {"reference": path.reference, "a": path.a, "b": path.b}

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gpu
+import network
 import torch
 
-from onebasin import checkpoint, data, models, prune, symmetry, train
+from onebasin import checkpoint, data, prune, symmetry, train
 
 
 class Retraining:
@@ -16,19 +18,14 @@ class Retraining:
     def __init__(self, snakemake: Any) -> None:
         torch.set_num_threads(snakemake.threads)
         self.snakemake = snakemake
-        self.device = "cuda" if snakemake.resources.gpu else "cpu"
+        self.device = gpu.device(snakemake)
         self.dataset = data.open_(snakemake.input.data)
         self.cell = snakemake.wildcards.model, int(snakemake.wildcards.width)
         self.model = self._build().eval()
         self.symmetry = symmetry.discover(self.model, self.dataset.tensors("train", limit=2)[0])
 
     def _build(self) -> torch.nn.Module:
-        return models.build(
-            **self.snakemake.params.architecture,
-            width=self.cell[1],
-            image_shape=self.dataset.image_shape,
-            classes=self.dataset.classes,
-        )
+        return network.build(self.snakemake.params.architecture, self.cell[1], self.dataset)
 
     def full_mask(self, output_layer: bool) -> prune.Mask:
         """Give the mask of level 0."""

@@ -9,6 +9,7 @@ with logged(snakemake):
 
     import network
     import torch
+    from gpu import device
 
     from onebasin import data, train
 
@@ -30,6 +31,6 @@ with logged(snakemake):
             # Undeclared, so that Snakemake leaves it alone when the job fails, and a later one continues from it.
             work=folder / "unfinished",
             metadata={"model": name, "width": width, "seed": int(seed), "architecture": architecture},
-            device="cuda" if snakemake.resources.gpu else "cpu",
+            device=device(snakemake),
             branch=(int(shared), "child") if shared else None,
         )

@@ -1,0 +1,149 @@
+"""Time and memory of jobs, estimated before they run, held against what they took; and the cost of a study."""
+
+import csv
+import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+
+from onebasin import data, models
+
+ROOT = Path(__file__).parents[2]
+# Targets, and what is as small as a table.
+SMALL = ("_table", "_figure", "_gather")
+
+
+def estimates(config):
+    """The rules' own functions, for a config."""
+    known = {model["name"]: {"training": {}, **model} for model in config["models"]}
+    place = {"config": config, "MODELS": known, "os": os, "Path": Path}
+    place["training_of"] = lambda wildcards: {**config["training"], **known[wildcards.model]["training"]}
+    source = (ROOT / "workflow/rules/estimate.smk").read_text()
+    exec(compile(source, "estimate.smk", "exec"), place)
+    return SimpleNamespace(**place)
+
+
+@pytest.fixture
+def default():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "digits"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"family": "mlp", "hidden": [3, 1]},
+        {"family": "cnn", "channels": [1, 2, 2]},
+        {"family": "vgg16"},
+        {"family": "resnet20"},
+    ],
+)
+def test_layers_are_those_of_the_networks(default, name, model):
+    default["data"]["name"] = name
+    found = estimates(default)
+    shape = found.images().shape
+    if model["family"] == "vgg16" and shape[1] < 16:
+        return  # which it does not take
+    network = models.build(**model, width=8, image_shape=shape, classes=found.images().classes).eval()
+    layers = found.layers(model, 8)
+    weights = [module.weight for module in network.modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)]
+    assert sum(layer.inputs * layer.outputs for layer in layers) == sum(weight.numel() for weight in weights)
+    seen = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            module.register_forward_hook(lambda module, given, out: seen.append(out[0].numel()))
+    network(torch.zeros(1, *shape))
+    assert sum(layer.outputs * layer.positions for layer in layers) == sum(seen)
+
+
+def test_sizes_of_data_sets_are_known():
+    found = estimates(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert found.DATA_SETS.keys() == set(data.DATASETS) - {"image_folder"}
+    digits = data.load("digits")
+    assert found.images()[:3] == (len(digits.train_images), 0, len(digits.test_images))
+    assert (found.images().shape, found.images().classes) == (digits.image_shape, digits.classes)
+
+
+def test_images_of_a_folder_are_counted(default, tmp_path):
+    for split, count in (("train", 5), ("test", 2)):
+        for name in ("cat", "dog", "cow"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(count):
+                (tmp_path / split / name / f"{number}.png").touch()
+    default["data"] = {"name": "image_folder", "data_dir": str(tmp_path), "image_size": 16, "held_out": 0.2}
+    assert estimates(default).images() == (12, 3, 6, (3, 16, 16), 3)
+    default["data"]["data_dir"] = str(tmp_path / "train")
+    assert estimates(default).images() == (10, 2, 3, (3, 16, 16), 3)
+
+
+def test_estimates_grow_with_the_work(default):
+    found = estimates(default)
+    keys = {"keys": lambda: {"model", "width"}}
+    narrow, wide = (SimpleNamespace(model="mlp", width=width, **keys) for width in ("64", "4096"))
+    one, four = found.Work(trainings=1), found.Work(trainings=4)
+    start = found.CPU.startup_s
+    assert four.seconds(narrow) - start == pytest.approx(4 * (one.seconds(narrow) - start))
+    assert one.seconds(wide) > 10 * one.seconds(narrow) and one.memory(wide) > one.memory(narrow) + 1000
+    assert one.runtime(wide, 2) == 2 * one.runtime(wide, 1) and one.mem_mb(wide, 3) == 3 * one.mem_mb(wide, 1)
+    methods = [{"algorithm": "weights"}, {"algorithm": "activations", "n_images": 1000}]
+    for method in methods:
+        few, many = (found.Work(pairs=pairs, methods=[method]).seconds(wide) for pairs in (1, 10))
+        assert many - start == pytest.approx(10 * (few - start))
+
+
+def resources(plan):
+    """Wildcards and resources of each planned job, by its benchmark file."""
+    for job in re.findall(r"^(?:local)?rule \w+:\n((?: +.*\n)*)", plan, re.M):
+        lines = dict(re.findall(r"^ +(\w+): (.*)$", job, re.M))
+        if "benchmark" in lines:
+            yield lines["benchmark"], dict(item.split("=", 1) for item in lines["resources"].split(", "))
+
+
+def test_finished_jobs_took_less_than_estimated_and_not_absurdly_less(study, tiny):
+    plan = study.snakemake("--dry-run", "--forceall", *study.configure(tiny))
+    held = 0
+    for benchmark, asked in resources(plan):
+        with open(study.folder / benchmark, newline="") as stream:
+            took = next(csv.DictReader(stream, delimiter="\t"))
+        if took["max_rss"] == "NA" or benchmark.endswith(tuple(f"{name}.txt" for name in SMALL)):
+            continue
+        assert float(took["cpu_time"]) < 60 * int(asked["runtime"]) < 1000, benchmark
+        # Snakemake around a job, which counts too in a batch system, takes 300 MB.
+        assert float(took["max_rss"]) + 300 < int(asked["mem_mb"]) < 5 * (float(took["max_rss"]) + 300), benchmark
+        held += 1
+    assert held >= 5
+
+
+def rules():
+    """The file, the name and the text of every rule."""
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for part in re.split(r"^ *(?=(?:use )?rule \w)", path.read_text(), flags=re.M)[1:]:
+            yield path.name, re.match(r"(?:use rule \w+ as|rule) (\w+)", part)[1], part
+
+
+def test_every_rule_asks_for_what_its_work_takes_or_is_local():
+    asking = [(file, name, text) for file, name, text in rules() if "output:" in text and "localrule: True" not in text]
+    assert len(asking) > 5
+    for file, name, text in asking:
+        for resource in ("runtime", "mem_mb"):
+            assert f"{resource}={name.upper()}_WORK.{resource}," in text, (file, name)
+
+
+def test_the_cost_of_a_study_is_printed_from_the_plan_alone(plain):
+    config = {"study": "costly", "resources": {"gpu": 1, "threads": 4}, "experiments": ["width"]}
+    output = plain.snakemake("cost", *plain.configure(config))
+    rows = {
+        row[0]: [float(value) for value in row[1:]] for row in re.findall(r"^(\w+)" + r" +([\d.]+)" * 4, output, re.M)
+    }
+    assert [rows[name][0] for name in ("data", "train", "align", "measure", "width_table")] == [1, 9, 9, 9, 1]
+    for column in range(3):
+        assert rows["all"][column] == pytest.approx(
+            sum(row[column] for name, row in rows.items() if name != "all"), abs=0.05
+        )
+    assert rows["train"][2] > 0 and rows["data"][2] == rows["width_table"][2] == 0
+    assert rows["train"][1] == pytest.approx(4 * rows["train"][2], abs=0.03)
+    assert not (plain.folder / "results/costly").exists()

@@ -1,0 +1,51 @@
+"""Large studies, planned and not run: the jobs, the time and the memory that planning takes."""
+
+import re
+import subprocess
+import sys
+
+import yaml
+
+# All experiments at all widths of all networks of the paper.
+WIDTHS = [8, 16, 32, 64, 128, 256, 512]
+PAPER = {
+    "experiments": ["pairs", "width", "simplex", "methods", "instability", "correction"],
+    "simplex": {"widths": WIDTHS},
+    "instability": {"widths": WIDTHS, "epochs": [0, 1, 2, 5, 10, 20, 40, 80]},
+    "correction": {"widths": WIDTHS},
+}
+
+# Prints the processor's seconds and the megabytes of a planning, which the load of the machine does not change.
+MEASURE = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, "-m", "snakemake", *sys.argv[1:]], stdin=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print("took", used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+sys.exit(done.returncode)
+"""
+
+
+def planning(place, config):
+    """The jobs of the study of the paper, and the seconds and megabytes of planning it, with changes."""
+    changes = place.configure(config)[1]
+    command = ["--dry-run", "--quiet", "rules", "--configfile", "studies/cifar10.yaml", changes]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *command], cwd=place.folder, capture_output=True, text=True, check=True
+    )
+    output = done.stdout + done.stderr
+    seconds, megabytes = map(float, re.search(r"^took (\S+) (\S+)$", output, re.M).groups())
+    return int(re.search(r"^total +(\d+)$", output, re.M)[1]), seconds, megabytes
+
+
+def test_the_study_of_the_paper_is_planned_in_seconds(plain):
+    jobs, seconds, megabytes = planning(plain, PAPER)
+    assert jobs > 1000
+    assert seconds < 15 and megabytes < 1000
+
+
+def test_ten_times_the_models_take_ten_times_as_long(plain):
+    study = yaml.safe_load((plain.folder / "studies/cifar10.yaml").read_text())
+    models = [{**model, "name": f"{model['name']}-{copy}"} for copy in range(10) for model in study["models"]]
+    jobs, seconds, megabytes = planning(plain, {**PAPER, "models": models})
+    assert jobs > 10000
+    assert seconds < 150 and megabytes < 2000
