@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torchvision
 from networks import Attention, Grouped, Residual, build, state
 from torch import nn
 
@@ -62,6 +63,53 @@ def test_activations_recover_a_planted_permutation(planted, kernel, intermediate
     found = match.activations(sym, model, network, copy, batch, kernel=kernel, intermediate=intermediate)
     assert found.permutation == answer
     assert 0.8 < found.objective <= 1 and found.sweeps == 1  # units that never vary count as 0
+
+
+class Twice(nn.Module):
+    """A residual stream that a layer reads and writes: one group on both axes of its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix, self.head = nn.Linear(6, 24), nn.Linear(24, 24), nn.Linear(24, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(x + torch.relu(self.mix(x)))
+
+
+def test_a_group_on_two_axes_never_lowers_the_objective():
+    sym = symmetry.discover(Twice(), torch.randn(2, 6))
+    assert [group.axes.count(("mix.weight", 1)) for group in sym.groups.values()] == [1]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        a, b = (symmetry.random_state(Twice(), generator) for _ in range(2))
+        for state_ in (a, b):
+            state_["mix.weight"] = 3 * torch.randn(24, 24, generator=generator)
+        search = weight_matching._Search(sym, a, b, cosine=False, biases=True)
+        search.reset(sym.identity())
+        values = [search.objective()]
+        for _ in range(6):
+            search._improve("stem")
+            values.append(search.objective())
+        assert values == sorted(values)
+        copy = sym.apply(sym.random(generator), a)
+        found = match.weights(sym, a, copy)
+        assert found.objective >= sum(float((a[key] * copy[key]).sum()) for key in a if key != "head.bias") - 1e-3
+
+
+def test_a_planted_permutation_of_resnet50_is_recovered():
+    """As between copies of a trained network: all parameters and statistics permuted, with noise of a tenth."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet50(weights=None)
+    sym = symmetry.discover(model, torch.randn(2, 3, 32, 32), verify=False)
+    generator = torch.Generator().manual_seed(1)
+    network = symmetry.random_state(model, generator)
+    planted = sym.random(generator)
+    copy = {
+        key: value + 0.1 * value.std() * torch.randn(value.shape, generator=generator) if value.dim() else value
+        for key, value in sym.apply(planted, network).items()
+    }
+    assert match.weights(sym, network, copy).permutation == planted.inverse()
 
 
 def different(name: str):

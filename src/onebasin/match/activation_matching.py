@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from onebasin.match.assignment import assign, assign_blocks, assign_within
 from onebasin.match.result import Match, several
-from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, discover, evaluation
+from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, Units, discover, evaluation
 
 KERNELS = ("correlation", "cosine", "linear")
 INTERMEDIATES = ("last", "first", "all")
@@ -101,9 +101,9 @@ def _watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) ->
     return found
 
 
-def _features(activation: Tensor, axis: int) -> Tensor:
+def _features(activation: Tensor, units: Units) -> Tensor:
     """Return [samples and positions, units]."""
-    return activation.movedim(axis, -1).flatten(0, -2).float()
+    return units.of(activation).float()
 
 
 class _Moments:

@@ -159,8 +159,7 @@ class _Search:
             places = [(name, place) for name, found in self.places.items() for place in found]
             total = sum(self._agreement(name, place, self.permutation) for name, place in places)
             return total / sum(len(self.rows_a[place]) for _, place in places)
-        moved = ((key, self.symmetry.apply_to(key, tensor, self.permutation)) for key, tensor in self.b.items())
-        return sum(float((self.a[key] * tensor).sum(dtype=torch.float64)) for key, tensor in moved)
+        return sum(self._product(key, self.permutation) for key in self.b)
 
     def _improve(self, name: str, exact: bool = True) -> bool:
         """Solve one group with all others held; return whether its order changed for the better."""
@@ -184,10 +183,7 @@ class _Search:
                 return False
             new = {**self.permutation, name: order}
         if blocks > 1 or self.approximate[name]:
-            before, after = (
-                sum(self._agreement(name, place, choice) for place in self.places[name])
-                for choice in (self.permutation, new)
-            )
+            before, after = (self._around(name, choice) for choice in (self.permutation, new))
             if not after - before > 1e-6 * abs(after):
                 return False
         self.permutation = new
@@ -198,6 +194,17 @@ class _Search:
     def _rows(self, place: Place, tensor: Tensor) -> Tensor:
         rows = place.units(tensor)
         return functional.normalize(rows, dim=1) if self.cosine else rows
+
+    def _around(self, name: str, permutation: dict[str, np.ndarray]) -> float:
+        """The part of the objective that depends on a group and on those nested in it."""
+        if self.cosine:
+            return sum(self._agreement(name, place, permutation) for place in self.places[name])
+        keys = dict.fromkeys(place.key for place in self.places[name])  # each once, also if the group is on two axes
+        return sum(self._product(key, permutation) for key in keys)
+
+    def _product(self, key: str, permutation: dict[str, np.ndarray]) -> float:
+        moved = self.symmetry.apply_to(key, self.b[key], permutation)
+        return float((self.a[key] * moved).sum(dtype=torch.float64))
 
     def _agreement(self, name: str, place: Place, permutation: dict[str, np.ndarray]) -> float:
         tensor = self.symmetry.apply_to(place.key, self.b[place.key], permutation)

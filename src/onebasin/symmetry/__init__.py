@@ -14,6 +14,8 @@ Concept: Ainsworth et al. 2023 (arXiv 2209.04836), section 3; Sharma et al. 2024
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +24,10 @@ from torch.utils._pytree import tree_leaves
 
 from onebasin import seeding
 from onebasin.permutation import Permutation
-from onebasin.symmetry.axes import atoms, product, resolve
+from onebasin.symmetry.axes import UNIT, atoms, is_open, product, resolve
 from onebasin.symmetry.groups import Group, Place, State, Symmetry, stack
 from onebasin.symmetry.layers import layers
-from onebasin.symmetry.trace import Operations, SymmetryError, Trace, evaluation, state_of
+from onebasin.symmetry.trace import Operations, SymmetryError, Trace, copied, evaluation, state_of
 
 __all__ = [
     "Group",
@@ -35,14 +37,36 @@ __all__ = [
     "Symmetry",
     "SymmetryError",
     "TracedSymmetry",
+    "Units",
     "check",
     "discover",
     "evaluation",
     "layers",
     "stack",
+    "random_state",
 ]
 
 TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Units:
+    """Where the units of a group lie in the output of an operation.
+
+    Attributes:
+        axis: the axis of the output.
+        positions: None if the units are that axis; otherwise the indices [units, k] along it at which they lie.
+    """
+
+    axis: int
+    positions: Tensor | None = None
+
+    def of(self, activation: Tensor) -> Tensor:
+        """Return the units' values in an activation, [samples and positions, units]."""
+        values = activation.movedim(self.axis, -1)
+        if self.positions is not None:
+            values = values[..., self.positions.to(values.device)].movedim(-1, 0)
+        return values.flatten(0, -2)
 
 
 class TracedSymmetry(Symmetry):
@@ -53,30 +77,33 @@ class TracedSymmetry(Symmetry):
         self._intermediates = [
             (index, elementwise, terms)
             for index, elementwise, unresolved in trace.intermediates
-            for terms in [[resolve(term) for term in unresolved]]
+            for terms in [[UNIT if is_open(term) else resolve(term) for term in unresolved]]
             if any(item in atoms(term) for term in terms for item in atoms(resolve(trace.batch)))
         ]
 
-    def intermediates(self, name: str, which: str = "last") -> list[tuple[int, int]]:
+    def intermediates(self, name: str, which: str = "last") -> list[tuple[int, Units]]:
         """Return where the units of a group are seen during evaluation.
 
         Args:
             name: a group.
             which: "first", the first operation whose output has the units as one axis; "last", the last elementwise
-                one (after the ReLU, or the last residual sum); "all", every one.
+                one (after the ReLU, or the last residual sum); "all", every one. Where the units are never an axis
+                by themselves, those count of which they are a part.
 
         Returns:
-            Pairs (index of the operation in the order of evaluation, axis of its output).
+            Pairs (index of the operation in the order of evaluation, place of the units in its output).
 
         Raises:
-            SymmetryError: if no intermediate shows the units as an axis of its own.
+            SymmetryError: if no intermediate shows the units along one axis.
         """
-        units = product((*self._within[self._atoms[name]], self._atoms[name]))
+        units = (*self._within[self._atoms[name]], self._atoms[name])
         seen = [
-            (index, elementwise, terms.index(units))
+            (index, elementwise, axis, term)
             for index, elementwise, terms in self._intermediates
-            if units in terms
+            for axis, term in enumerate(terms)
+            if set(units) <= set(atoms(term))
         ]
+        seen = [entry for entry in seen if entry[3] == product(units)] or seen
         if not seen:
             raise SymmetryError(f"group {name!r} has no intermediate that shows its units")
         if which == "first":
@@ -85,18 +112,24 @@ class TracedSymmetry(Symmetry):
             seen = [entry for entry in seen if entry[1]][-1:] or seen[-1:]
         elif which != "all":
             raise ValueError(f"intermediate {which!r}: allowed are first, last, all")
-        return [(index, axis) for index, _, axis in seen]
+        return [
+            (index, Units(axis, None if term == product(units) else self._positions(name, term)))
+            for index, _, axis, term in seen
+        ]
 
 
-def discover(model: nn.Module, example_input: Tensor | tuple[Tensor, ...], *, verify: bool = True) -> TracedSymmetry:
+def discover(
+    model: nn.Module, example_input: Tensor | tuple[Tensor, ...], *, verify: bool = True, training: bool = False
+) -> TracedSymmetry:
     """Find the permutation groups of a model.
 
-    The model is evaluated once on ``example_input``; its parameters are not changed.
+    The model is evaluated once on ``example_input``; its parameters and buffers are not changed.
 
     Args:
         model: any module whose evaluation is deterministic.
         example_input: a batch (two or more samples), or a tuple of inputs.
         verify: apply random permutations to random parameters and statistics, and compare the outputs.
+        training: follow the model in training mode in place of evaluation mode.
 
     Returns:
         The symmetry: ``groups``, ``fixed`` (with reasons), ``identity()``, ``random(generator)`` and
@@ -106,26 +139,26 @@ def discover(model: nn.Module, example_input: Tensor | tuple[Tensor, ...], *, ve
         SymmetryError: if an operation cannot be followed (named in the message), or a permutation changed the outputs.
     """
     inputs = example_input if isinstance(example_input, tuple) else (example_input,)
-    symmetry = TracedSymmetry(Trace(model, inputs))
+    symmetry = TracedSymmetry(Trace(model, inputs, training))
     if verify:
-        _prove(model, symmetry, inputs)
+        if not training and all(value.dim() > 3 for value in inputs):
+            inputs = tuple(value[:1] for value in inputs)  # images do not meet in evaluation: one is enough
+        state = random_state(model, seeding.generator("symmetry", "state"))
+        permutation = symmetry.random(seeding.generator("symmetry", "prove"))
+        try:  # in double precision, where a wrong permutation cannot pass for a rounding error
+            check(model, symmetry, permutation, state, inputs, 1e-8, dtype=torch.float64, training=training)
+        except RuntimeError:  # the model makes single-precision tensors of its own
+            check(model, symmetry, permutation, state, inputs, training=training)
     return symmetry
 
 
-def _prove(model: nn.Module, symmetry: Symmetry, inputs: tuple[Tensor, ...]) -> None:
-    state = _random_state(model)
-    permutation = symmetry.random(seeding.generator("symmetry", "prove"))
-    try:  # in double precision, where a wrong permutation cannot pass for a rounding error
-        double = {key: value.double() if value.is_floating_point() else value for key, value in state.items()}
-        wide = tuple(value.double() if value.is_floating_point() else value for value in inputs)
-        check(model, symmetry, permutation, double, wide, tolerance=1e-8)
-    except RuntimeError:  # the model makes single-precision tensors of its own
-        check(model, symmetry, permutation, state, inputs)
+def random_state(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return a state of a model in which no two units are alike, so that a wrong permutation cannot hide.
 
-
-def _random_state(model: nn.Module) -> dict[str, Tensor]:
-    """A state in which no two units are alike, so that a wrong permutation cannot hide."""
-    generator = seeding.generator("symmetry", "state")
+    Args:
+        model: the module; its parameters and statistics are the starting point, and are not changed.
+        generator: on the CPU.
+    """
     state: dict[str, Tensor] = {}
     shared: dict[int, Tensor] = {}
     for key, old in state_of(model).items():
@@ -149,6 +182,9 @@ def check(
     state: State,
     inputs: Tensor | tuple[Tensor, ...],
     tolerance: float = TOLERANCE,
+    *,
+    dtype: torch.dtype | None = None,
+    training: bool = False,
 ) -> float:
     """Verify that a permuted network computes the same function.
 
@@ -159,6 +195,8 @@ def check(
         state: the network's state.
         inputs: a batch of inputs, or a tuple of inputs.
         tolerance: the largest relative error allowed, as the largest difference over the largest magnitude of outputs.
+        dtype: to compute in; that of the state by default.
+        training: compare the outputs in training mode in place of evaluation mode.
 
     Returns:
         The relative error.
@@ -167,9 +205,15 @@ def check(
         SymmetryError: if the outputs differ by more than the tolerance, or are not finite.
     """
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    with evaluation(model):
-        before = tree_leaves(functional_call(model, dict(state), inputs, tie_weights=False))
-        after = tree_leaves(functional_call(model, symmetry.apply(permutation, state), inputs, tie_weights=False))
+
+    def outputs(network: State) -> list[Any]:
+        network = copied(network, symmetry.parameters) if training else network
+        wide = {key: _as(value, dtype) for key, value in network.items()}
+        with evaluation(model, training):
+            arguments = tuple(_as(value, dtype) for value in inputs)
+            return tree_leaves(functional_call(model, wide, arguments, tie_weights=False))
+
+    before, after = outputs(state), outputs(symmetry.apply(permutation, state))
     error = 0.0
     for old, new in zip(before, after, strict=True):
         if torch.is_tensor(old):
@@ -182,3 +226,7 @@ def check(
                     f"allowed {tolerance:.0e}"
                 )
     return error
+
+
+def _as(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor

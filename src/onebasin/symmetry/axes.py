@@ -2,15 +2,22 @@
 
 An axis is described by a *term*. An ``Atom`` is a set of units that can be reordered as one. A ``Product`` is an axis
 that a reshape made out of several (flattening channels × height × width gives a product of three atoms, slowest
-first), and a ``Sum`` is a concatenation. Two axes that an operation pairs index by index are *unified*, as types are in
-type inference: atoms are bound to terms, and split into products or sums where the other side is finer. Whatever
-cannot be brought together is fixed, with the reason, so that a failure costs completeness and never correctness.
+first), a ``Sum`` is a concatenation, and a ``Shuffle`` a concatenation in another order. Two axes that an operation
+pairs index by index are *unified*, as types are in type inference: atoms are bound to terms, and split into products or
+sums where the other side is finer. Whatever cannot be brought together is fixed, with the reason, so that a failure
+costs completeness and never correctness.
+
+A reshape that divides an axis says nothing yet: the new axes may be put together again in another order (channel
+shuffle), or one of them only be indexed (query, key and value in one packed projection, which are then parts of a
+concatenation and not factors of a product). Each of them is a ``Share`` of a ``Division``, which becomes a product when
+an operation asks for one of its axes by itself.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -41,7 +48,36 @@ class Sum:
     parts: tuple[Term, ...]
 
 
-Term = Atom | Product | Sum
+@dataclass(frozen=True)
+class Shuffle:
+    """An axis whose index ``i`` is index ``order[i]`` of the concatenation of ``parts``; each index occurs once."""
+
+    parts: tuple[Term, ...]
+    order: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Division:
+    """A reshape of one axis into several, slowest first; ``factors`` once an operation has looked at one of them."""
+
+    whole: Term
+    shape: tuple[int, ...]
+    factors: list[Term] | None = None
+
+    def shares(self) -> list[Share]:
+        """Return the axes that it makes."""
+        return [Share(self, position) for position in range(len(self.shape))]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of the axes that a division makes."""
+
+    division: Division
+    position: int
+
+
+Term = Atom | Product | Sum | Shuffle | Share
 UNIT = Product(())
 
 
@@ -56,6 +92,10 @@ def size(term: Term) -> int:
         return term.size
     if isinstance(term, Product):
         return math.prod(size(factor) for factor in term.factors)
+    if isinstance(term, Shuffle):
+        return len(term.order)
+    if isinstance(term, Share):
+        return term.division.shape[term.position]
     return sum(size(part) for part in term.parts)
 
 
@@ -63,6 +103,7 @@ def product(terms: Iterable[Term]) -> Term:
     """Return the product of axes, in normal form."""
     factors: list[Term] = []
     for term in terms:
+        term = resolve(term) if isinstance(term, Share) else term
         factors.extend(term.factors if isinstance(term, Product) else (term,))
     return factors[0] if len(factors) == 1 else Product(tuple(factors))
 
@@ -71,12 +112,25 @@ def concatenation(terms: Iterable[Term]) -> Term:
     """Return the concatenation of axes, in normal form."""
     parts: list[Term] = []
     for term in terms:
+        term = resolve(term) if isinstance(term, Share) else term
         parts.extend(term.parts if isinstance(term, Sum) else (term,))
     return parts[0] if len(parts) == 1 else Sum(tuple(parts))
 
 
+def shuffle(term: Term, order: Sequence[int]) -> Term:
+    """Return the axis whose index ``i`` is index ``order[i]`` of another one, in normal form."""
+    parts: list[Term] = []
+    inner: list[int] = []
+    for part in term.parts if isinstance(term, Sum) else (term,):
+        start = sum(size(other) for other in parts)
+        inner.extend(start + index for index in (part.order if isinstance(part, Shuffle) else range(size(part))))
+        parts.extend(part.parts if isinstance(part, Shuffle) else (part,))
+    composed = tuple(inner[index] for index in order)
+    return concatenation(parts) if composed == tuple(range(len(composed))) else Shuffle(tuple(parts), composed)
+
+
 def resolve(term: Term) -> Term:
-    """Return the term with every bound atom replaced by what it is bound to."""
+    """Return the term with every bound atom replaced by what it is bound to, and every share by a factor."""
     if isinstance(term, Atom):
         if term.bound is None:
             return term
@@ -84,11 +138,19 @@ def resolve(term: Term) -> Term:
         return term.bound
     if isinstance(term, Product):
         return product(resolve(factor) for factor in term.factors)
+    if isinstance(term, Shuffle):
+        return shuffle(concatenation(resolve(part) for part in term.parts), term.order)
+    if isinstance(term, Share):
+        division = term.division
+        if division.factors is None:
+            division.factors = _divide([resolve(division.whole)], division.shape)
+        return resolve(division.factors[term.position])
     return concatenation(resolve(part) for part in term.parts)
 
 
 def atoms(term: Term) -> Iterator[Atom]:
     """Yield the atoms of a resolved term from left to right, with repetitions."""
+    assert not isinstance(term, Share)
     if isinstance(term, Atom):
         yield term
     else:
@@ -121,12 +183,25 @@ def unify(first: Term, second: Term) -> None:
         _bind(second, first)
     elif isinstance(first, Product) and isinstance(second, Product):
         _zip(list(first.factors), list(second.factors), factor)
+    elif isinstance(first, Shuffle) or isinstance(second, Shuffle):
+        _unify_shuffled(first, second)
     else:
         _zip(_parts(first), _parts(second), cut)
 
 
 def _parts(term: Term) -> list[Term]:
     return list(term.parts) if isinstance(term, Sum) else [term]
+
+
+def _unify_shuffled(first: Term, second: Term) -> None:
+    orders = [term.order if isinstance(term, Shuffle) else tuple(range(size(term))) for term in (first, second)]
+    parts = [list(term.parts) if isinstance(term, Shuffle) else _parts(term) for term in (first, second)]
+    if orders[0] == orders[1] and [size(part) for part in parts[0]] == [size(part) for part in parts[1]]:
+        for a, b in zip(*parts, strict=True):
+            unify(a, b)
+    else:
+        for term in (first, second):
+            fix(term, "shuffled differently")
 
 
 def _zip(first: list[Term], second: list[Term], split) -> None:  # type: ignore[no-untyped-def]
@@ -160,6 +235,9 @@ def factor(term: Term, outer: int) -> tuple[Term, Term] | None:
         return pair
     if isinstance(term, Sum):
         return _factor_sum(term, outer, inner)
+    if isinstance(term, Shuffle):
+        return _factor_shuffled(term, outer)
+    assert isinstance(term, Product)
     taken: list[Term] = []
     rest = list(term.factors)
     while outer > 1:
@@ -191,6 +269,16 @@ def _factor_sum(term: Sum, outer: int, inner: int) -> tuple[Term, Term] | None:
     return Atom(outer, "blocks of a concatenation"), resolve(rest)
 
 
+def _factor_shuffled(term: Shuffle, outer: int) -> tuple[Term, Term] | None:
+    # The units of a single atom may as well be numbered in this order; then they are shuffled elsewhere.
+    if not (len(term.parts) == 1 and isinstance(term.parts[0], Atom)):
+        return None
+    renumbered = Atom(len(term.order), term.parts[0].fixed)
+    place = {index: position for position, index in enumerate(term.order)}
+    term.parts[0].bound = shuffle(renumbered, [place[index] for index in range(len(place))])
+    return factor(renumbered, outer)
+
+
 def cut(term: Term, length: int) -> tuple[Term, Term] | None:
     """Cut an axis in two, the first part of ``length`` indices; None where it cannot be cut there."""
     term, total = resolve(term), size(term)
@@ -211,11 +299,49 @@ def cut(term: Term, length: int) -> tuple[Term, Term] | None:
             first.append(pieces[0])
             rest[0] = pieces[1]
         return concatenation(first), concatenation(rest)
+    if isinstance(term, Shuffle):
+        return _cut_shuffled(term, length)
+    assert isinstance(term, Product)
     head, tail = term.factors[0], product(term.factors[1:])
     if length % size(tail):
         return None
     pieces = cut(head, length // size(tail))
     return None if pieces is None else (product((pieces[0], tail)), product((pieces[1], tail)))
+
+
+def _cut_shuffled(term: Shuffle, length: int) -> tuple[Term, Term] | None:
+    # Each part is divided into the units that come before the cut and those after it, wherever they lie.
+    first = set(term.order[:length])
+    start = 0
+    for part in term.parts:
+        inside = [start + index in first for index in range(size(part))]
+        start += len(inside)
+        if len(set(inside)) > 1:
+            if not isinstance(part, Atom):
+                return None
+            chosen = [index for index, here in enumerate(inside) if here]
+            others = [index for index, here in enumerate(inside) if not here]
+            pair = Sum((atom(len(chosen), part.fixed), atom(len(others), part.fixed)))
+            place = {index: position for position, index in enumerate(chosen + others)}
+            part.bound = shuffle(pair, [place[index] for index in range(len(inside))])
+    divided = resolve(term)
+    assert isinstance(divided, Shuffle | Sum)
+    order = divided.order if isinstance(divided, Shuffle) else tuple(range(size(divided)))
+    return _chosen(divided.parts, order[:length]), _chosen(divided.parts, order[length:])
+
+
+def _chosen(parts: Sequence[Term], order: Sequence[int]) -> Term:
+    """Return the shuffle of those parts that the order takes, each of which it takes whole."""
+    taken: list[Term] = []
+    place: dict[int, int] = {}
+    wanted = set(order)
+    start = 0
+    for part in parts:
+        if start in wanted:
+            place.update((start + index, len(place)) for index in range(size(part)))
+            taken.append(part)
+        start += size(part)
+    return shuffle(concatenation(taken), [place[index] for index in order])
 
 
 def segments(term: Term, lengths: Sequence[int], reason: str) -> list[Term]:
@@ -232,12 +358,116 @@ def segments(term: Term, lengths: Sequence[int], reason: str) -> list[Term]:
     return [*result, rest]
 
 
+def is_open(term: Term) -> bool:
+    """Say whether an axis comes from a division of which nothing has looked at one axis yet."""
+    return isinstance(term, Share) and term.division.factors is None
+
+
+def parts(terms: Sequence[Term], axis: int, lengths: Sequence[int], reason: str) -> list[list[Term]]:
+    """Cut a tensor along one axis into consecutive parts of the given lengths; return the axes of each part."""
+    term = terms[axis]
+    if not is_open(term):
+        return [[*terms[:axis], part, *terms[axis + 1 :]] for part in segments(term, lengths, reason)]
+    assert isinstance(term, Share)
+    division, position = term.division, term.position
+    # Axes slower than this one become factors; then the parts follow one another, and each is divided by itself.
+    outer, rest = math.prod(division.shape[:position]), division.shape[position + 1 :]
+    pieces = factor(division.whole, outer)
+    if pieces is None:
+        resolve(term)
+        return parts(terms, axis, lengths, reason)
+    slower = _divide([pieces[0]], division.shape[:position])
+    result = []
+    for length, part in zip(
+        lengths, segments(pieces[1], [length * math.prod(rest) for length in lengths], reason), strict=True
+    ):
+        faster = divide(part, (length, *rest))
+        new = [*slower, *faster]
+        result.append(
+            [new[t.position] if isinstance(t, Share) and t.division is division else t for t in terms],
+        )
+    return result
+
+
+def divide(term: Term, shape: Sequence[int]) -> list[Term]:
+    """Divide an axis into several, slowest first."""
+    term = term if isinstance(term, Share) else resolve(term)
+    lengths = [length for length in shape if length > 1]
+    if len(lengths) < 2:
+        shares: Iterator[Term] = iter([term] * len(lengths))
+    elif isinstance(term, Product | Share) or (isinstance(term, Atom) and term.fixed):
+        shares = iter(_divide([resolve(term)], lengths))
+    else:
+        shares = iter(list[Term](Division(term, tuple(lengths)).shares()))
+    return [next(shares) if length > 1 else UNIT for length in shape]
+
+
+def settle(terms: Sequence[Term]) -> list[Term]:
+    """Return the axes that index a tensor, each division that is still open as the axis that it divides.
+
+    A division of which the tensor lacks an axis, or has one twice, is no longer open.
+    """
+    count = Counter(term for term in terms if isinstance(term, Share))
+    result: list[Term] = []
+    for term in terms:
+        if isinstance(term, Share) and any(count[share] != 1 for share in term.division.shares()):
+            resolve(term)
+        if not isinstance(term, Share) or not is_open(term):
+            result.append(term)
+        elif term.position == 0:
+            result.append(term.division.whole)
+    return result
+
+
 def reshape(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
     """Follow the axes of a tensor through a reshape to ``shape``, in row-major order."""
+    if 0 in shape:
+        return [atom(length, "empty") for length in shape]
+    result: list[Term] = []
+    old = [term for term in terms if size(term) != 1]
+    new = [length for length in shape if length != 1]
+    while old or new:
+        # The shortest runs of axes, before and after, that have the same number of indices.
+        before, after = [old.pop(0)], [new.pop(0)]
+        count = [size(before[0]), after[0]]
+        while count[0] != count[1]:
+            if count[0] < count[1]:
+                before.append(old.pop(0))
+                count[0] *= size(before[-1])
+            else:
+                after.append(new.pop(0))
+                count[1] *= after[-1]
+        result += _reshape_run(before, after)
+    lengthy = iter(result)
+    return [next(lengthy) if length != 1 else UNIT for length in shape]
+
+
+def _reshape_run(before: list[Term], after: list[int]) -> list[Term]:
+    if len(before) > 1 and (whole := _reunite(before)) is not None:
+        before = [whole]
+    return divide(before[0], after) if len(before) == 1 else _divide([resolve(term) for term in before], after)
+
+
+def _reunite(terms: Sequence[Term]) -> Term | None:
+    """Put all axes of an open division together again, in any order."""
+    shares = [term for term in terms if isinstance(term, Share)]
+    division = shares[0].division if shares else None
+    positions = [share.position for share in shares if share.division is division]
+    if division is None or division.factors is not None or len(positions) < len(terms):
+        return None
+    if sorted(positions) != list(range(len(division.shape))):
+        return None
+    steps = [math.prod(division.shape[position + 1 :]) for position in range(len(division.shape))]
+    indices = itertools.product(*(range(division.shape[position]) for position in positions))
+    order = [sum(i * steps[position] for i, position in zip(index, positions, strict=True)) for index in indices]
+    return shuffle(resolve(division.whole), order)
+
+
+def _divide(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
+    """Regroup the factors of axes to a new shape; where a unit would be torn the axes are fixed."""
     factors: list[Term] = []
     for term in terms:
-        resolved = resolve(term)
-        factors.extend(resolved.factors if isinstance(resolved, Product) else (resolved,))
+        factors.extend(term.factors if isinstance(term, Product) else (term,))
     result: list[Term] = []
     for position, length in enumerate(shape):
         taken = _take(factors, length)

@@ -14,7 +14,19 @@ import torch
 from torch import Tensor
 
 from onebasin.permutation import Permutation
-from onebasin.symmetry.axes import Atom, Product, Sum, Term, atoms, product, resolve, size
+from onebasin.symmetry.axes import (
+    Atom,
+    Product,
+    Share,
+    Shuffle,
+    Sum,
+    Term,
+    atoms,
+    concatenation,
+    product,
+    resolve,
+    size,
+)
 
 State = Mapping[str, Tensor]
 
@@ -55,62 +67,116 @@ class _Occurrence:
 
 @dataclass(frozen=True)
 class _Axis:
-    """An axis as index arithmetic: index = offset + sum over occurrences of stride × unit."""
+    """An axis as index arithmetic: index = place[offset + sum over occurrences of stride × unit]."""
 
+    place: np.ndarray
     offset: np.ndarray
     occurrences: list[_Occurrence]
 
+    def units(self, item: Atom) -> np.ndarray:
+        """Return the unit of an atom at each index, -1 where it is absent; an atom that occurs is present once."""
+        return np.max([o.units for o in self.occurrences if o.item is item], axis=0)
+
 
 def _arithmetic(term: Term) -> _Axis:
+    assert not isinstance(term, Share)
     length = size(term)
     if isinstance(term, Atom):
         ones = np.ones(length, dtype=np.int64)
-        return _Axis(0 * ones, [_Occurrence(term, np.arange(length), ones)])
+        return _Axis(np.arange(length), 0 * ones, [_Occurrence(term, np.arange(length), ones)])
     if isinstance(term, Product):
-        result = _Axis(np.zeros(1, dtype=np.int64), [])
+        result = _Axis(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), [])
         for factor in term.factors:
             inner = _arithmetic(factor)
             old, new = len(result.offset), len(inner.offset)
             slow, fast = np.repeat(np.arange(old), new), np.tile(np.arange(new), old)
             result = _Axis(
+                result.place[slow] * new + inner.place[fast],
                 result.offset[slow] * new + inner.offset[fast],
                 [_Occurrence(o.item, o.units[slow], o.stride[slow] * new) for o in result.occurrences]
                 + [_Occurrence(o.item, o.units[fast], o.stride[fast]) for o in inner.occurrences],
             )
         return result
+    if isinstance(term, Shuffle):
+        inner, order = _arithmetic(concatenation(term.parts)), np.array(term.order)
+        return _Axis(
+            np.argsort(order)[inner.place],
+            inner.offset[order],
+            [_Occurrence(o.item, o.units[order], o.stride[order]) for o in inner.occurrences],
+        )
+    places: list[np.ndarray] = []
     offsets: list[np.ndarray] = []
     occurrences: list[_Occurrence] = []
     start = 0
     for part in term.parts:
         inner = _arithmetic(part)
         end = start + len(inner.offset)
+        places.append(inner.place + start)
         offsets.append(inner.offset + start)
         for o in inner.occurrences:
             units, stride = np.full(length, -1), np.zeros(length, dtype=np.int64)
             units[start:end], stride[start:end] = o.units, o.stride
             occurrences.append(_Occurrence(o.item, units, stride))
         start = end
-    return _Axis(np.concatenate(offsets), occurrences)
+    return _Axis(np.concatenate(places), np.concatenate(offsets), occurrences)
 
 
-def _companions(term: Term) -> Iterator[tuple[Atom, list[Atom]]]:
-    """Yield every atom of a term with the atoms that are indexed whenever it is; parts of a sum exclude each other."""
+def _companions(term: Term) -> Iterator[tuple[Atom, set[Atom], Counter[Atom]]]:
+    """For every occurrence of an atom, yield which atoms are always indexed with it, and how often at most.
+
+    Parts of a sum exclude each other.
+    """
     if isinstance(term, Atom):
-        yield term, []
-    elif isinstance(term, Sum):
+        yield term, set(), Counter()
+    elif isinstance(term, Sum | Shuffle):
         for part in term.parts:
             yield from _companions(part)
-    else:
+    elif isinstance(term, Product):
         for position, factor in enumerate(term.factors):
-            others = [item for index, other in enumerate(term.factors) if index != position for item in _always(other)]
-            for item, companions in _companions(factor):
-                yield item, companions + others
+            others = Product(term.factors[:position] + term.factors[position + 1 :])
+            always, most = _always(others), _most(others)
+            for item, companions, count in _companions(factor):
+                yield item, companions | always, count + most
 
 
-def _always(term: Term) -> list[Atom]:
+def _always(term: Term) -> set[Atom]:
+    if isinstance(term, Product):
+        return {item for factor in term.factors for item in _always(factor)}
+    return {term} if isinstance(term, Atom) else set()
+
+
+def _most(term: Term) -> Counter[Atom]:
+    count: Counter[Atom] = Counter()
     if isinstance(term, Atom):
-        return [term]
-    return [] if isinstance(term, Sum) else [item for factor in term.factors for item in _always(factor)]
+        count[term] = 1
+    elif isinstance(term, Product):
+        for factor in term.factors:
+            count += _most(factor)
+    elif isinstance(term, Sum | Shuffle):
+        for part in term.parts:
+            count |= _most(part)
+    return count
+
+
+def _listed(places: Sequence[tuple[str, int]], limit: int | None) -> str:
+    shown = places if limit is None or len(places) <= limit else places[:limit]
+    more = f" and {len(places) - len(shown)} more" if len(shown) < len(places) else ""
+    return ", ".join(f"{key}[{axis}]" for key, axis in shown) + more
+
+
+def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)][:-1]
+    numbers = [all(row[column].isdigit() for row in rows) for column in range(len(widths))]
+    return "\n".join(
+        "  ".join(
+            [
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(row[:-1], widths, numbers, strict=True)
+            ]
+            + [row[-1]]
+        )
+        for row in [header, *rows]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,27 +241,37 @@ class Symmetry:
             for reason in [next((item.fixed for item in atoms(term) if item.fixed), None)]
             if reason
         }
+        where: dict[Atom, dict[tuple[str, int], None]] = {item: {} for item in self._names}
+        for key, terms in self._terms.items():
+            for axis, term in enumerate(terms):
+                for item in atoms(term):
+                    if item in where:
+                        where[item][key, axis] = None
         self.groups: dict[str, Group] = {}
         for name, item in self._atoms.items():
             blocks = math.prod(parent.size for parent in self._within[item])
-            where = tuple(
-                (key, axis)
-                for key, terms in self._terms.items()
-                for axis, term in enumerate(terms)
-                if item in atoms(term)
-            )
             parents = tuple(self._names[parent] for parent in self._within[item] if parent in self._names)
-            self.groups[name] = Group(name, item.size * blocks, blocks, where, parents)
+            self.groups[name] = Group(name, item.size * blocks, blocks, tuple(where[item]), parents)
 
     def __repr__(self) -> str:
-        rows = [("group", "units", "blocks", "axes")]
-        for group in self.groups.values():
-            axes = ", ".join(f"{key}[{axis}]" for key, axis in group.axes)
-            rows.append((group.name, str(group.size), str(group.blocks), axes))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        return "\n".join(
-            f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows
-        )
+        return self.table(axes=4)
+
+    def table(self, axes: int | None = None) -> str:
+        """Return the groups as a table, and below it the axes that cannot move, by reason.
+
+        Args:
+            axes: list only so many axes of each group and reason; None for all.
+        """
+        rows = [
+            (group.name, str(group.size), str(group.blocks), ", ".join(group.within) or "-", _listed(group.axes, axes))
+            for group in self.groups.values()
+        ]
+        reasons: dict[str, list[tuple[str, int]]] = {}
+        for place, reason in self.fixed.items():
+            reasons.setdefault(reason, []).append(place)
+        fixed = [(reason, str(len(places)), _listed(places, axes)) for reason, places in reasons.items()]
+        tables = [_columns(("group", "units", "blocks", "within", "axes"), rows)]
+        return "\n\n".join([*tables, _columns(("fixed because", "count", "axes"), fixed)] if fixed else tables)
 
     def _name_atoms(self) -> dict[str, Atom]:
         first: dict[Atom, str] = {}
@@ -225,8 +301,7 @@ class Symmetry:
         beside: dict[Atom, dict[Atom, None]] = {}
         for unresolved in tensors:
             terms = [resolve(term) for term in unresolved]
-            count = Counter(item for term in terms for item in atoms(term))
-            for item, companions in _companions(product(terms)):
+            for item, companions, count in _companions(product(terms)):
                 if item in self._names:
                     once = {other: None for other in companions if count[other] == 1}
                     beside[item] = {o: None for o in beside[item] if o in once} if item in beside else once
@@ -380,17 +455,17 @@ class Symmetry:
             index = lay(code.offset, axis)
             for o in code.occurrences:
                 places = {
-                    other.item: lay(np.maximum(other.units, 0), at)
+                    other: lay(np.maximum(holder.units(other), 0), at)
                     for at, holder in enumerate(codes)
-                    for other in holder.occurrences
                     if at == axis or crossing
-                    if other.item is o.item or o.item not in self._names or other.item in self._within[o.item]
+                    for other in {occurrence.item for occurrence in holder.occurrences}
+                    if o.item in self._names and other in self._within[o.item]
                 }
                 places[o.item] = lay(np.maximum(o.units, 0), axis)
                 moved = o.item not in self._names or self._names[o.item] != skip
                 source = self._source(o.item, places, permutation) if moved else places[o.item]
                 index = index + lay(o.stride, axis) * source
-            result.append(index)
+            result.append(code.place[index])
         return result
 
     def _code(self, key: str) -> list[_Axis]:
@@ -405,14 +480,13 @@ class Symmetry:
         return self._places[name]
 
     def _find_places(self, item: Atom) -> Iterable[Place]:
-        for key, terms in self._terms.items():
-            for axis, term in enumerate(terms):
-                if term is item and not self._within[item]:
-                    yield Place(key, axis, whole=True, other=self._only_other(key, axis))
-                elif item in atoms(term):
-                    for occurrence in self._code(key)[axis].occurrences:
-                        if occurrence.item is item:
-                            yield Place(key, axis, whole=False, table=self._table(key, axis, occurrence))
+        for key, axis in self.groups[self._names[item]].axes:
+            if self._terms[key][axis] is item and not self._within[item]:
+                yield Place(key, axis, whole=True, other=self._only_other(key, axis))
+            else:
+                for occurrence in self._code(key)[axis].occurrences:
+                    if occurrence.item is item:
+                        yield Place(key, axis, whole=False, table=self._table(key, axis, occurrence))
 
     def _only_other(self, key: str, axis: int) -> tuple[int, str] | None:
         found = [(at, term) for at, term in enumerate(self._terms[key]) if at != axis and self._moves(term)]
@@ -428,7 +502,14 @@ class Symmetry:
 
     def _table(self, key: str, axis: int, occurrence: _Occurrence) -> Tensor:
         """Flat indices [units, features] into a tensor: for each unit of a group the elements that belong to it."""
-        codes = self._code(key)
+        return self._rows(self._code(key), axis, occurrence)
+
+    def _positions(self, name: str, term: Term) -> Tensor:
+        """Indices [units, k] along an axis at which a group's units lie, where it first occurs there."""
+        code = _arithmetic(term)
+        return self._rows([code], 0, next(o for o in code.occurrences if o.item is self._atoms[name]))
+
+    def _rows(self, codes: list[_Axis], axis: int, occurrence: _Occurrence) -> Tensor:
         shape = [len(code.offset) for code in codes]
         unit = np.zeros(shape, dtype=np.int64)
         inside = np.ones(shape, dtype=bool)
@@ -438,10 +519,10 @@ class Symmetry:
 
         for parent in self._within[occurrence.item]:
             for at, code in enumerate(codes):
-                for other in code.occurrences:
-                    if other.item is parent:
-                        unit = unit * parent.size + lay(other.units, at)
-                        inside = inside & lay(other.units >= 0, at)
+                if any(other.item is parent for other in code.occurrences):
+                    units = code.units(parent)
+                    unit = unit * parent.size + lay(units, at)
+                    inside = inside & lay(units >= 0, at)
         unit = unit * occurrence.item.size + lay(occurrence.units, axis)
         inside = inside & lay(occurrence.units >= 0, axis)
         flat = np.flatnonzero(inside)

@@ -17,11 +17,15 @@ from onebasin.symmetry.axes import (
     UNIT,
     Term,
     atom,
+    atoms,
     concatenation,
     factor,
     fix,
+    is_open,
+    parts,
     product,
     reshape,
+    resolve,
     segments,
     size,
     unify,
@@ -187,33 +191,38 @@ def _slice(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         fix(terms[axis], "strided slice")
         terms[axis] = atom(outs[0].shape[axis], "strided slice")
     elif (start, stop) != (0, length):
-        lengths = [start, stop - start, length - stop]
-        parts = segments(terms[axis], [part for part in lengths if part], "slice")
-        terms[axis] = parts[1 if start else 0]
+        terms = _range(terms, axis, start, stop, "slice")
     axes[outs[0]] = terms
+
+
+def _range(terms: list[Term], axis: int, start: int, stop: int, reason: str) -> list[Term]:
+    lengths = [length for length in (start, stop - start, size(terms[axis]) - stop) if length]
+    return parts(terms, axis, lengths, reason)[1 if start else 0]
 
 
 @rule("select")
 def _select(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms = list(axes[call["self"]])
-    fix(terms.pop(call["dim"]), "single index")
+    axis = call["dim"] % len(terms)
+    index = call["index"] % size(terms[axis])
+    if not is_open(terms[axis]):
+        fix(terms[axis], "single index")
+    elif size(terms[axis]) > 1:
+        terms = _range(terms, axis, index, index + 1, "single index")
+    del terms[axis]
     axes[outs[0]] = terms
 
 
 @rule("unbind")
 def _unbind(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms = list(axes[call["self"]])
-    fix(terms.pop(call["dim"]), "single index")
-    _like(axes, outs, terms)
+    for index, out in enumerate(outs):
+        _select(axes, {**call, "index": index}, [out])
 
 
 @rule("split", "split_with_sizes")
 def _split(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms, axis = axes[call["self"]], call["dim"]
-    parts = segments(terms[axis], [out.shape[axis] for out in outs], "split")
-    for out, part in zip(outs, parts, strict=True):
-        new = list(terms)
-        new[axis] = part
+    terms, axis = axes[call["self"]], call["dim"] % outs[0].dim()
+    for out, new in zip(outs, parts(terms, axis, [out.shape[axis] for out in outs], "split"), strict=True):
         axes[out] = new
 
 
@@ -240,13 +249,27 @@ def _cat(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = terms
 
 
+def _is_free(stacked: Sequence[Term]) -> bool:
+    """Say whether axes are not the same, and not all of them are fixed."""
+    resolved = [resolve(term) for term in stacked]
+    return len(set(resolved)) > 1 and not all(item.fixed for term in resolved for item in atoms(term))
+
+
 @rule("stack")
 def _stack(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     inputs = [axes[tensor] for tensor in call["tensors"]]
-    for terms in inputs[1:]:
-        _pair(inputs[0], terms)
     terms = list(inputs[0])
-    terms.insert(call["dim"] % outs[0].dim(), atom(len(inputs), "stacked tensors"))
+    differing = [axis for axis, stacked in enumerate(zip(*inputs, strict=True)) if _is_free(stacked)]
+    index = atom(len(inputs), "stacked tensors")
+    if len(differing) == 1:  # a concatenation along that axis, divided
+        [axis] = differing
+        whole = concatenation([other[axis] for other in inputs])
+        index, terms[axis] = reshape([whole], (len(inputs), size(terms[axis])))
+    for other in inputs[1:]:
+        for axis, (a, b) in enumerate(zip(inputs[0], other, strict=True)):
+            if differing != [axis]:
+                unify(a, b)
+    terms.insert(call["dim"] % outs[0].dim(), index)
     axes[outs[0]] = terms
 
 
@@ -257,8 +280,7 @@ def _pad(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         axis, before, after = len(terms) - 1 - index, pad[2 * index], pad[2 * index + 1]
         if min(before, after) < 0:
             raise Unsupported("constant_pad_nd with negative padding")
-        parts = [atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after)
-        terms[axis] = concatenation(parts)
+        terms[axis] = concatenation([atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after))
     axes[outs[0]] = terms
 
 
@@ -379,13 +401,32 @@ def _convolution(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = [batch, units, *(atom(length, "position in space") for length in outs[0].shape[2:])]
 
 
+@rule("channel_shuffle", "native_channel_shuffle")
+def _channel_shuffle(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    batch, channels, *space = axes[call["self"]]
+    blocks, inside = reshape([channels], [call["groups"], size(channels) // call["groups"]])
+    axes[outs[0]] = [batch, *reshape([inside, blocks], [size(channels)]), *space]
+
+
+@rule("pixel_shuffle", "pixel_unshuffle")
+def _pixel_shuffle(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    *batch, channels, height, width = axes[call["self"]]
+    for term in (height, width):
+        fix(term, "position in space")
+    count, *space = outs[0].shape[-3:]
+    if count < size(channels):
+        channels, inside = _halves(channels, count)
+        fix(inside, "position in space")
+    else:
+        channels = product((channels, atom(count // size(channels), "position in space")))
+    axes[outs[0]] = [*batch, channels, *(atom(length, "position in space") for length in space)]
+
+
 def _halves(term: Term, groups: int) -> tuple[Term, Term]:
     pieces = factor(term, groups)
     if pieces is None:
-        fix(term, "groups across a concatenation")
-        return atom(groups, "groups across a concatenation"), atom(
-            size(term) // groups, "groups across a concatenation"
-        )
+        fix(term, "groups that cut across units")
+        return atom(groups, "groups that cut across units"), atom(size(term) // groups, "groups that cut across units")
     return pieces
 
 

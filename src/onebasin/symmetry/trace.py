@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry.axes import UNIT, Term, atom, fix
+from onebasin.symmetry.axes import UNIT, Term, atom, fix, settle
 from onebasin.symmetry.rules import ELEMENTWISE, RULES, Unsupported, constant, pointwise
 
 
@@ -27,12 +27,18 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
     return {key: detached[id(value)] for key, value in owned.items()}
 
 
+def copied(state: Mapping[str, Tensor], parameters: Collection[str]) -> dict[str, Tensor]:
+    """Return a state whose buffers are copies, since training mode updates them in place."""
+    copies = {id(value): value.clone() for key, value in state.items() if key not in parameters}
+    return {key: copies.get(id(value), value) for key, value in state.items()}
+
+
 @contextmanager
-def evaluation(model: nn.Module):  # type: ignore[no-untyped-def]
-    """Put a model into evaluation mode, without gradients and without fused shortcuts, and put everything back."""
+def evaluation(model: nn.Module, training: bool = False):  # type: ignore[no-untyped-def]
+    """Put a model into evaluation or training mode, without gradients or fused shortcuts, and put everything back."""
     modes = {module: module.training for module in model.modules()}
     shortcut = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
+    model.train(training)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad():
@@ -77,20 +83,25 @@ class Trace:
         batch: the axis of the input that counts samples.
     """
 
-    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], training: bool = False) -> None:
         self.tensors: list[list[Term]] = []
         self.intermediates: list[tuple[int, bool, list[Term]]] = []
         self._terms: dict[int, list[Term]] = {}
         self._alive: list[Tensor] = []
         self._used: set[int] = set()
-        owned = state_of(model)
-        for tensor in owned.values():
+        self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
+        owned = copied(state_of(model), self.parameters) if training else state_of(model)
+        for key, tensor in owned.items():
             if id(tensor) not in self._terms:
-                self[tensor] = [atom(length) for length in tensor.shape]
+                # Statistics have one value for each unit; a buffer with more axes belongs to the architecture.
+                table = key not in self.parameters and sum(length > 1 for length in tensor.shape) > 1
+                self[tensor] = [
+                    atom(length, "table that is not a parameter" if table else None) for length in tensor.shape
+                ]
         for tensor in inputs:
             self[tensor] = [atom(length, "model input") for length in tensor.shape]
         self.batch = self[inputs[0]][0]
-        with evaluation(model), Operations(self._follow):
+        with evaluation(model, training), Operations(self._follow):
             # Called as matching and measuring call it, so that operations are counted alike.
             output = functional_call(model, owned, inputs, tie_weights=False)
         for leaf in tree_leaves(output):
@@ -102,7 +113,6 @@ class Trace:
                 for term in self[tensor]:
                     fix(term, "not used in evaluation")
         self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
-        self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
         self._alive.clear()
 
     def __getitem__(self, tensor: Tensor) -> list[Term]:
@@ -118,7 +128,7 @@ class Trace:
 
     def note(self, terms: Sequence[Term]) -> None:
         """Remember the axes of a tensor that exists only inside an operation."""
-        self.tensors.append(list(terms))
+        self.tensors.append(settle(terms))
 
     def _follow(self, index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
         name = func._schema.name.split("::")[1]
