@@ -20,6 +20,7 @@ include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/cycles.smk"
 
 
 rule all:

@@ -43,6 +43,12 @@ _CURVE = {
     "alpha": "share of network b on the line from a (0) to b (1)",
     **_VALUES,
 }
+_BARRIER = {
+    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+    "alpha": "share of the last network where the rise is largest",
+    "end_a": "metric of the first network (alpha 0), in the unit of the metric",
+    "end_b": "metric of the last network (alpha 1), in the unit of the metric",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -108,6 +114,28 @@ COLUMNS: dict[str, dict[str, str]] = {
         "alpha": "share of network b on the line from a (0) to b (1)",
         **_VALUES,
     },
+    "cycles": {
+        **_CELL,
+        **_METHOD,
+        "kind": "`path` or `cycle`: from one network to another, or back to the same one",
+        "length": "permutations that were composed; 0 for two networks without a permutation",
+        "networks": "seeds of the networks on the way; the last one is permuted and compared with the first",
+        "fixed_points": "cycles: fraction of units, of all groups together, that the composition leaves in place",
+        "chance": "cycles: the same fraction for uniformly random permutations",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "fixed_points": {
+        **_CELL,
+        "method": "name of the matching method in the config",
+        "length": "permutations that were composed",
+        "networks": "seeds of the networks on the cycle, from one back to itself",
+        "group": "name of the permutation group",
+        "units": "units of the group",
+        "fixed_points": "fraction of the units that the composition leaves in place, 0 to 1",
+        "chance": "the same fraction for a uniformly random permutation: 1 / units",
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -122,12 +150,14 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
-_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"})
+_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "kind", "networks", "group"})
+_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "length", "units"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
 """Columns that name a curve between a network and its child."""
+CYCLE = ("model", "width", "method", "kind", "length", "networks", "fixed_points", "chance", "split")
+"""Columns that name a curve between the ends of a path, or around a cycle, of matched networks."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 

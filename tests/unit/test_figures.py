@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from onebasin import figures, tables
+import onebasin.cycles
+from onebasin import figures, seeding, tables
 from onebasin.figures import style
 from onebasin.figures.interval import bootstrap
 
@@ -110,6 +111,25 @@ def correction_frame(methods=("none", "activations"), corrections=("none", "rese
     return pd.DataFrame(rows)
 
 
+def cycles_frame(seeds=range(4)):
+    rows = []
+    for (model, widths), method in itertools.product(MODELS.items(), ["none", "weights", "activations"]):
+        for width, kind, length in itertools.product(widths, ["path", "cycle"], range(5)):
+            if (method == "none") != (length == 0) or kind == "cycle" and length < 3:
+                continue
+            draw = onebasin.cycles.closed if kind == "cycle" else onebasin.cycles.paths
+            fixed = {"fixed_points": 0.3 / length, "chance": 1 / width} if kind == "cycle" else {}
+            about = {"model": model, "width": width, "method": method, "kind": kind, "length": length}
+            about |= {"fixed_points": None, "chance": None, **fixed}
+            for networks in draw(list(seeds), max(length, 1), 100, seeding.generator("test")):
+                for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+                    value = 0.1 * (1 + length) * width**-0.3 * (1 + 0.05 * networks[1])
+                    ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+                    named = {"networks": "-".join(map(str, networks)), "split": split, "metric": metric}
+                    rows.append({**about, **named, **ends})
+    return pd.DataFrame(rows).astype({"fixed_points": float, "chance": float})
+
+
 FRAMES = {
     "pairs": pairs_frame,
     "width": width_frame,
@@ -117,6 +137,7 @@ FRAMES = {
     "methods": methods_frame,
     "instability": instability_frame,
     "correction": correction_frame,
+    "cycles": cycles_frame,
 }
 
 
@@ -453,3 +474,19 @@ def test_interval_does_not_depend_on_the_names_of_networks_and_is_seeded():
 
 def test_a_single_path_has_no_interval():
     assert np.isnan(bootstrap(np.array([0.4]), np.array([[0, 1]]))).all()
+
+
+def test_cycles_draws_every_path_and_cycle():
+    frame = cycles_frame()
+    figure = figures.cycles(frame)
+    panels = {
+        (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
+    }
+    cell = frame[(frame["model"] == "mlp") & (frame["width"] == 64)]
+    for row, metric in enumerate(["error", "loss"]):
+        np.testing.assert_allclose(measurements(panels[row, 1]), np.sort(cell.loc[cell["metric"] == metric, "barrier"]))
+    drawn = cell[(cell["kind"] == "cycle") & (cell["metric"] == "error") & (cell["split"] == "train")]
+    np.testing.assert_allclose(measurements(panels[2, 1]), np.sort(drawn["fixed_points"]))
+    labels = [label.get_text() for label in panels[0, 0].get_xticklabels()]
+    assert labels == ["none", "1", "2", "3", "3↺", "4↺"]
+    assert any(list(line.get_ydata()) == [1 / 64] * 2 for line in panels[2, 1].lines)

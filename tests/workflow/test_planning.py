@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
+EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction", "cycles"]
 HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors", "onebasin"}
 
 
@@ -64,11 +65,11 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-@pytest.mark.parametrize("name", ["pairs", "width", "simplex", "methods", "instability", "correction"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_a_target(plain, name):
     plan = plain.plan(name)
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = {"pairs", "width", "simplex", "methods", "instability", "correction"} - {name}
+    others = set(EXPERIMENTS) - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -96,7 +97,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure"}
+    assert with_gpu == {"train", "align", "measure", "simplex_measure", "cycles_measure"}
 
 
 def test_lint_is_clean(plain):

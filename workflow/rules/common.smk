@@ -42,6 +42,7 @@ def cells_at(widths):
 TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
+CYCLE_CELLS = cells_at(config["cycles"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
 EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH})

@@ -18,6 +18,7 @@ NETWORKS_NEEDED = {
     "simplex": (4, "a triangle aligned to a fourth network"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
+    "cycles": (3, "a cycle"),
 }
 
 
@@ -208,7 +209,7 @@ def check(config):
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
     check_networks(config["seeds"], config["experiments"])
-    for name in ("simplex", "instability", "correction"):
+    for name in ("simplex", "instability", "correction", "cycles"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
     if "instability" in config["experiments"]:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from onebasin.figures.correction import correction
+from onebasin.figures.cycles import cycles
 from onebasin.figures.instability import instability
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
@@ -22,7 +23,8 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "methods": methods,
     "instability": instability,
     "correction": correction,
+    "cycles": cycles,
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "correction", "instability", "methods", "pairs", "save", "simplex", "width"]
+__all__ = ["FIGURES", "correction", "cycles", "instability", "methods", "pairs", "save", "simplex", "width"]
