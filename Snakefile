@@ -21,6 +21,7 @@ include: "workflow/rules/methods.smk"
 include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
 include: "workflow/rules/cycles.smk"
+include: "workflow/rules/embedding.smk"
 
 
 rule all:

@@ -136,6 +136,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "fixed_points": "fraction of the units that the composition leaves in place, 0 to 1",
         "chance": "the same fraction for a uniformly random permutation: 1 / units",
     },
+    "embedding": {
+        **_CELL,
+        "narrow": "width of network b, which was padded with zero units to the width of a",
+        **_METHOD,
+        "a": "seed of the wide network",
+        "b": "seed of the padded network",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -151,13 +161,17 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "kind", "networks", "group"})
-_WHOLE = frozenset({"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "length", "units"})
+_WHOLE = frozenset(
+    {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "length", "units", "narrow"}
+)
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
 """Columns that name a curve between two networks of different seeds."""
 CHILD = ("model", "width", "seed", "shared", "split")
 """Columns that name a curve between a network and its child."""
 CYCLE = ("model", "width", "method", "kind", "length", "networks", "fixed_points", "chance", "split")
 """Columns that name a curve between the ends of a path, or around a cycle, of matched networks."""
+EMBEDDED = ("model", "width", "narrow", "method", "a", "b", "split")
+"""Columns that name a curve between a wide network and a padded one."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 

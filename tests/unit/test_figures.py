@@ -130,6 +130,17 @@ def cycles_frame(seeds=range(4)):
     return pd.DataFrame(rows).astype({"fixed_points": float, "chance": float})
 
 
+def embedding_frame():
+    rows = []
+    for model, method, narrow in itertools.product(MODELS, ["none", "weights", "activations"], [2, 3]):
+        for split, metric, a, b in itertools.product(["train", "test"], ["loss", "error"], range(3), range(3)):
+            about = {"model": model, "width": 8, "narrow": narrow, "method": method, "a": a, "b": b}
+            value = height({"none": "none"}.get(method, "weak"), narrow, a, b)
+            ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+            rows.append({**about, "split": split, "metric": metric, **ends})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
     "pairs": pairs_frame,
     "width": width_frame,
@@ -138,6 +149,7 @@ FRAMES = {
     "instability": instability_frame,
     "correction": correction_frame,
     "cycles": cycles_frame,
+    "embedding": embedding_frame,
 }
 
 
@@ -490,3 +502,12 @@ def test_cycles_draws_every_path_and_cycle():
     labels = [label.get_text() for label in panels[0, 0].get_xticklabels()]
     assert labels == ["none", "1", "2", "3", "3↺", "4↺"]
     assert any(list(line.get_ydata()) == [1 / 64] * 2 for line in panels[2, 1].lines)
+
+
+def test_embedding_draws_every_wide_and_padded_network_against_the_narrow_width():
+    frame = embedding_frame()
+    figure = figures.embedding(frame)
+    axis = figure.axes[0]
+    cell = frame[(frame["model"] == "mlp") & (frame["metric"] == "error") & (frame["split"] == "train")]
+    np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
+    assert list(axis.get_xticks()) == [2, 3] and "in width 8" in axis.get_ylabel()

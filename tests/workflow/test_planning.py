@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
-EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction", "cycles"]
+EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction", "cycles", "embedding"]
 HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors", "onebasin"}
 
 
@@ -97,7 +97,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
-    assert with_gpu == {"train", "align", "measure", "simplex_measure", "cycles_measure"}
+    assert with_gpu == {"train", "align", "measure", "simplex_measure", "cycles_measure", "embedding_measure"}
 
 
 def test_lint_is_clean(plain):

@@ -43,6 +43,12 @@ TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
 CYCLE_CELLS = cells_at(config["cycles"]["widths"])
+EMBEDDED_CELLS = [
+    f"{cell}/narrow{narrow}"
+    for cell in cells_at([config["embedding"]["wide"]])
+    for narrow in config["embedding"]["narrow"]
+    if narrow in MODELS[cell.partition("/")[0]]["widths"]
+]
 
 LAST_EPOCH = config["training"]["epochs"]
 EPOCHS = sorted({*config["training"]["checkpoints"], LAST_EPOCH})
@@ -72,6 +78,7 @@ pathvars:
 wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     width=r"[1-9]\d*",
+    narrow=r"[1-9]\d*",
     seed=r"\d+",
     shared=r"\d+",
     method="|".join(map(re.escape, ["none", *METHODS])),

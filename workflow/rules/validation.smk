@@ -19,6 +19,7 @@ NETWORKS_NEEDED = {
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
     "cycles": (3, "a cycle"),
+    "embedding": (1, "a wide network and a narrow one"),
 }
 
 
@@ -174,6 +175,22 @@ def check_widths(key, widths, models):
             refuse(f"{key}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
 
 
+def check_embedding(embedding, models):
+    """Refuse widths that no model has, and narrow ones that are not narrower or of no model that has the wide one."""
+    wide = embedding["wide"]
+    known = {width for model in models for width in model["widths"]}
+    if wide not in known:
+        refuse("embedding.wide", f"{wide} is a width of no model. Allowed: {', '.join(map(str, sorted(known)))}")
+    below = sorted({width for model in models if wide in model["widths"] for width in model["widths"] if width < wide})
+    for index, width in enumerate(embedding["narrow"]):
+        if width not in below:
+            allowed = ", ".join(map(str, below)) or f"none, so another embedding.wide than {wide}"
+            refuse(
+                f"embedding.narrow[{index}]",
+                f"{width} is no smaller width of a model that has the width {wide}. Allowed: {allowed}",
+            )
+
+
 def check_shared(shared, epochs):
     late = [epoch for epoch in shared if epoch >= epochs]
     if late:
@@ -212,6 +229,8 @@ def check(config):
     for name in ("simplex", "instability", "correction", "cycles"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
+    if "embedding" in config["experiments"]:
+        check_embedding(config["embedding"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

@@ -2,17 +2,40 @@
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
 from cell import Cell, State
 
 from onebasin import checkpoint, match, symmetry, tables
 
 # Real images on which each permuted network must compute the same function.
 CHECKED_IMAGES = 256
+
+
+def matcher(cell: Cell, settings: Mapping[str, Any], images: torch.Tensor) -> Callable[[State, State], match.Match]:
+    """Return a function that matches network b to network a, and checks that the permuted b computes the same function.
+
+    Args:
+        cell: the model of the networks.
+        settings: an item of the section `matching` of the config.
+        images: those on which activations are compared, and functions checked.
+    """
+    method = match.METHODS[settings["algorithm"]]
+    # A method takes what its parameters name.
+    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
+    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
+    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+
+    def matched(state_a: State, state_b: State) -> match.Match:
+        found = method(state_a=state_a, state_b=state_b, **options)
+        symmetry.check(cell.model, cell.symmetry, found.permutation, state_b, images[:CHECKED_IMAGES])
+        return found
+
+    return matched
 
 
 def match_pairs(cell: Cell, states: Mapping[int, State], settings: Mapping[str, Any], folder: Path) -> None:
@@ -26,16 +49,10 @@ def match_pairs(cell: Cell, states: Mapping[int, State], settings: Mapping[str, 
         settings: an item of the section `matching` of the config.
         folder: where the files go.
     """
-    images, _ = cell.images("train")
-    method = match.METHODS[settings["algorithm"]]
-    # A method takes what its parameters name.
-    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}
-    options = {key: given[key] for key in inspect.signature(method).parameters if key in given}
-    options |= {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+    matched = matcher(cell, settings, cell.images("train")[0])
     rows = []
     for a, b in combinations(states, 2):
-        found = method(state_a=states[a], state_b=states[b], **options)
-        symmetry.check(cell.model, cell.symmetry, found.permutation, states[b], images[:CHECKED_IMAGES])
+        found = matched(states[a], states[b])
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {
             "objective": found.objective,

@@ -38,20 +38,27 @@ class Cell:
         return self.dataset.tensors(split, limit=limit, device=self.device)
 
 
-def open_cell(snakemake: Any) -> Cell:
-    """Read what a job names as its inputs `data` and `networks`, and as its params `architecture` and `seeds`."""
+def open_cell(snakemake: Any, width: str = "width", networks: str = "networks", data_set: str = "data") -> Cell:
+    """Read what a job names as its inputs, the data set and the networks, and as its params `architecture` and `seeds`.
+
+    Args:
+        snakemake: the job.
+        width: the wildcard that is the width of the networks.
+        networks: the name of the input files of the networks.
+        data_set: the name of the input file of the data set.
+    """
     torch.set_num_threads(snakemake.threads)
     device = "cuda" if snakemake.resources.gpu else "cpu"
-    width = int(snakemake.wildcards.width)
-    dataset = data.open_(snakemake.input.data)
+    size = int(snakemake.wildcards[width])
+    dataset = data.open_(snakemake.input[data_set])
     shape = {"image_shape": dataset.image_shape, "classes": dataset.classes}
-    model = models.build(**snakemake.params.architecture, **shape, width=width).to(device).eval()
+    model = models.build(**snakemake.params.architecture, **shape, width=size).to(device).eval()
     states = {
         seed: checkpoint.load(path, device)[0]
-        for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)
+        for seed, path in zip(snakemake.params.seeds, snakemake.input[networks], strict=True)
     }
     found = symmetry.discover(model, dataset.tensors("train", limit=2, device=device)[0])
-    address = {"model": snakemake.wildcards.model, "width": width}
+    address = {"model": snakemake.wildcards.model, "width": size}
     return Cell(address, dataset, model, states, found, device)
 
 

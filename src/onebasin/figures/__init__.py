@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from onebasin.figures.correction import correction
 from onebasin.figures.cycles import cycles
+from onebasin.figures.embedding import embedding
 from onebasin.figures.instability import instability
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
@@ -24,7 +25,19 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "instability": instability,
     "correction": correction,
     "cycles": cycles,
+    "embedding": embedding,
 }
 """Experiment name to the function that draws its table."""
 
-__all__ = ["FIGURES", "correction", "cycles", "instability", "methods", "pairs", "save", "simplex", "width"]
+__all__ = [
+    "FIGURES",
+    "correction",
+    "cycles",
+    "embedding",
+    "instability",
+    "methods",
+    "pairs",
+    "save",
+    "simplex",
+    "width",
+]
