@@ -22,6 +22,7 @@ include: "workflow/rules/instability.smk"
 include: "workflow/rules/correction.smk"
 include: "workflow/rules/cycles.smk"
 include: "workflow/rules/embedding.smk"
+include: "workflow/rules/transfer.smk"
 
 
 rule all:

@@ -146,6 +146,22 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_METRIC,
         **_BARRIER,
     },
+    "transfer": {
+        **_CELL,
+        **_METHOD,
+        "trained_a": "`first` or `second`: the data set on which network a was trained",
+        "trained_b": "`first` or `second`: the data set on which network b was trained",
+        "found": "between which networks of seeds a and b: both of the `first` or `second` set, `across`, or `none`",
+        "a": "seed of the first network",
+        "b": "seed of the second network; the same as a only for networks of different data sets",
+        "agreement": "fraction of units placed as by the permutation found between networks a and b themselves",
+        "fixed_points": "fraction of units that the permutation leaves in place",
+        "chance": "either fraction for uniformly random permutations",
+        "data": "`first` or `second`: the data set on which it is measured",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -160,7 +176,12 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
-_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "kind", "networks", "group"})
+_TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "kind", "networks", "group"}) | {
+    "trained_a",
+    "trained_b",
+    "found",
+    "data",
+}
 _WHOLE = frozenset(
     {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch", "length", "units", "narrow"}
 )
@@ -172,6 +193,11 @@ CYCLE = ("model", "width", "method", "kind", "length", "networks", "fixed_points
 """Columns that name a curve between the ends of a path, or around a cycle, of matched networks."""
 EMBEDDED = ("model", "width", "narrow", "method", "a", "b", "split")
 """Columns that name a curve between a wide network and a padded one."""
+TRANSFERRED = (
+    *("model", "width", "method", "trained_a", "trained_b", "found", "a", "b"),
+    *("agreement", "fixed_points", "chance", "data", "split"),
+)
+"""Columns that name a curve between networks of one or of two data sets."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 

@@ -141,6 +141,25 @@ def embedding_frame():
     return pd.DataFrame(rows)
 
 
+def transfer_frame():
+    rows = []
+    kinds = [("first", "first"), ("second", "second"), ("first", "second")]
+    for (trained_a, trained_b), method, a, b in itertools.product(kinds, ["none", "weights"], range(3), range(3)):
+        across = trained_a != trained_b
+        if a > b or a == b and not across:
+            continue
+        founds = ["none"] if method == "none" else ["across"] if a == b else ["first", "second", "across"]
+        for model, found, data in itertools.product(MODELS, founds, dict.fromkeys((trained_a, trained_b))):
+            about = {"model": model, "width": 8, "method": method, "trained_a": trained_a, "trained_b": trained_b}
+            share = None if method == "none" else 0.5
+            about |= {"found": found, "a": a, "b": b, "agreement": share, "fixed_points": share, "data": data}
+            about |= {"chance": None if method == "none" else 0.125}
+            for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+                ends = {"barrier": 0.1 + 0.01 * a + 0.03 * b, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+                rows.append({**about, "split": split, "metric": metric, **ends})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
     "pairs": pairs_frame,
     "width": width_frame,
@@ -150,6 +169,7 @@ FRAMES = {
     "correction": correction_frame,
     "cycles": cycles_frame,
     "embedding": embedding_frame,
+    "transfer": transfer_frame,
 }
 
 

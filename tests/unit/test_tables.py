@@ -34,6 +34,7 @@ def test_importing_tables_needs_neither_torch_nor_pandas():
 FILES = {name: f"tables/{name}.csv" for name in ("pairs", "width", "simplex", "methods", "instability")} | {
     "correction": "tables/correction.csv",
     "cycles": "tables/cycles.csv",
+    "transfer": "tables/transfer.csv",
     "embedding": "tables/embedding.csv",
     "fixed_points": "tables/fixed_points.csv",
     "training": "networks/<model>/width<W>/seed<S>/training.csv",

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
-EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction", "cycles", "embedding"]
+EXPERIMENTS = ["pairs", "width", "simplex", "methods", "instability", "correction", "cycles", "embedding", "transfer"]
 HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors", "onebasin"}
 
 

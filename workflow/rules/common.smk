@@ -43,6 +43,7 @@ TRIANGLE_CELLS = cells_at(config["simplex"]["widths"])
 CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
 CYCLE_CELLS = cells_at(config["cycles"]["widths"])
+TRANSFER_CELLS = cells_at(config["transfer"]["widths"])
 EMBEDDED_CELLS = [
     f"{cell}/narrow{narrow}"
     for cell in cells_at([config["embedding"]["wide"]])
@@ -143,6 +144,18 @@ def permutations_of(wildcards):
         width=wildcards.width,
         method=methods_of(wildcards),
         pair=PAIRS,
+    )
+
+
+def transferred_permutations_of(wildcards):
+    """The permutation files of a second data set, and across both, that a measure job needs."""
+    return expand(
+        "<results>/transfer/permutations/{model}/width{width}/{method}/{place}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=methods_of(wildcards),
+        place=[f"{found}/{pair}" for found in ("second", "across") for pair in PAIRS]
+        + [f"across/{seed}-{seed}" for seed in SEEDS],
     )
 
 

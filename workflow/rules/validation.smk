@@ -20,7 +20,12 @@ NETWORKS_NEEDED = {
     "correction": (2, "a pair"),
     "cycles": (3, "a cycle"),
     "embedding": (1, "a wide network and a narrow one"),
+    "transfer": (2, "a pair"),
 }
+
+
+# Data sets whose images have the same shape, and which have as many classes.
+ALIKE = [("mnist", "fashion_mnist"), ("cifar10", "svhn")]
 
 
 def refuse(key, problem):
@@ -191,6 +196,18 @@ def check_embedding(embedding, models):
             )
 
 
+def check_transfer(first, second):
+    """Refuse a second data set of another shape, or the first one again."""
+    alike = next((group for group in ALIKE if first in group), (first,))
+    if second["name"] not in alike:
+        refuse(
+            "transfer.data.name",
+            f"{second['name']!r} has other images or classes than {first!r}. Allowed: {', '.join(alike)}",
+        )
+    if second == {"name": first, "variant": "none"}:
+        refuse("transfer.data.variant", "'none' makes no second data set. Allowed: another variant, or another name")
+
+
 def check_shared(shared, epochs):
     late = [epoch for epoch in shared if epoch >= epochs]
     if late:
@@ -226,9 +243,11 @@ def check(config):
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, training["epochs"])
     check_networks(config["seeds"], config["experiments"])
-    for name in ("simplex", "instability", "correction", "cycles"):
+    for name in ("simplex", "instability", "correction", "cycles", "transfer"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
+    if "transfer" in config["experiments"]:
+        check_transfer(config["data"]["name"], config["transfer"]["data"])
     if "embedding" in config["experiments"]:
         check_embedding(config["embedding"], config["models"])
     if "instability" in config["experiments"]:

@@ -15,6 +15,7 @@ from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
 from onebasin.figures.simplex import simplex
 from onebasin.figures.style import save
+from onebasin.figures.transfer import transfer
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -26,6 +27,7 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "correction": correction,
     "cycles": cycles,
     "embedding": embedding,
+    "transfer": transfer,
 }
 """Experiment name to the function that draws its table."""
 
@@ -39,5 +41,6 @@ __all__ = [
     "pairs",
     "save",
     "simplex",
+    "transfer",
     "width",
 ]

@@ -51,8 +51,7 @@ def cycles(frame: DataFrame) -> Figure:
             _lengths(axis, shown)
             if what == "fixed_points" and len(cell):
                 axis.axhline(cell["chance"].iloc[0], color=style.GREY, linewidth=0.8, linestyle=(0, (2, 1)), zorder=1)
-                axis.set_yscale("log")
-                axis.set_ylim(floor, 1.3)
+                style.log_axis(axis, floor, 1.3)
         line[0].set_ylabel(label)
     entries = handles(marks, "one path or cycle")
     entries.append(Line2D([], [], color="black", linewidth=0.7, linestyle=(0, (6, 3)), label="0.02: connected"))
