@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# Everything once: two models, two widths of one of them, both methods, all experiments.
+# Everything once: two models, two widths of one of them, both methods.
 TINY = {
     "study": "tiny",
     "models": [
@@ -27,6 +27,7 @@ TINY = {
     ],
     "barrier": {"points": 5, "train_images": 100},
     "simplex": {"widths": [4], "resolution": 3},
+    "experiments": ["pairs", "width", "simplex", "methods"],
 }
 
 

@@ -59,6 +59,41 @@ CASES = {
         "correction.widths[0]",
         "16, 32, 64",
     ),
+    "cycles at a width of no model": (
+        {"cycles": {"widths": [17]}, "experiments": ["cycles"]},
+        "cycles.widths[0]",
+        "16, 32, 64",
+    ),
+    "too few networks for a cycle": (
+        {"seeds": [0, 1], "experiments": ["cycles"]},
+        "seeds",
+        "at least 3, for a cycle",
+    ),
+    "padded to a width of no model": (
+        {"embedding": {"wide": 17}, "experiments": ["embedding"]},
+        "embedding.wide",
+        "16, 32, 64",
+    ),
+    "padded networks that are not narrower": (
+        {"embedding": {"wide": 64, "narrow": [16, 64]}, "experiments": ["embedding"]},
+        "embedding.narrow[1]",
+        "Allowed: 16, 32",
+    ),
+    "a second data set at a width of no model": (
+        {"transfer": {"widths": [17]}, "experiments": ["transfer"]},
+        "transfer.widths[0]",
+        "16, 32, 64",
+    ),
+    "a second data set of another shape": (
+        {"transfer": {"data": {"name": "mnist"}}, "experiments": ["transfer"]},
+        "transfer.data.name",
+        "Allowed: digits",
+    ),
+    "the first data set again": (
+        {"transfer": {"data": {"variant": "none"}}, "experiments": ["transfer"]},
+        "transfer.data.variant",
+        "another variant",
+    ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
