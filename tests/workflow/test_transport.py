@@ -11,13 +11,13 @@ PAIRS = 6
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    from conftest import TINY, Workplace
-
-    workplace = Workplace.make(tmp_path_factory.mktemp("transport") / "workplace")
+def made(plain, tmp_path_factory):
+    workplace = plain.copy(tmp_path_factory.mktemp("transport") / "workplace")
     config = {
-        **TINY,
-        "models": TINY["models"][:1],
+        "study": "tiny",
+        "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
+        "training": {"epochs": 3},
+        "barrier": {"points": 5, "train_images": 100},
         "experiments": ["width", "cycles", "embedding", "transfer"],
         "cycles": {"widths": [8], "limit": 20},
         "embedding": {"wide": 8, "narrow": [4]},

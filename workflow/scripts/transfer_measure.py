@@ -31,8 +31,8 @@ with logged(snakemake):
         """The permutations found among networks of the first or the second data set, or across."""
         if found == "first":
             return open_permutations(snakemake.input.permutations, method)
-        paths = [path for path in snakemake.input.transferred if Path(path).parent.name == found]
-        return open_permutations([Path(path).parents[1] / Path(path).name for path in paths], method)
+        paths = [path for path in snakemake.input.transferred if Path(path).parents[1].name == method]
+        return open_permutations(paths, found)
 
     for table in snakemake.output.tables:
         method = Path(table).stem

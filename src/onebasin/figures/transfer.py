@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame, Series
@@ -35,9 +36,11 @@ def transfer(frame: DataFrame) -> Figure:
     marks = style.method_marks(frame["method"])
     cells = style.unique(zip(frame["model"], frame["width"], strict=True))
     rows = [(cell, what) for cell in cells for what in (*style.BARRIERS, "agreement")]
-    figure, axes = style.panels(len(rows), len(PANELS), 1.35, sharey="row", extra=0.75)
+    figure, axes = style.panels(len(rows), len(PANELS), 1.35, sharey="row", extra=0.75, width_ratios=[4, 4, 6, 6])
     for ((model, width), what), line in zip(rows, axes, strict=True):
         part = frame[(frame["model"] == model) & (frame["width"] == width)]
+        floor = part["chance"].min() / 4
+        low = floor if what == "agreement" else 0.0
         for axis, (panel, title) in zip(line, PANELS.items(), strict=True):
             trained_a, trained_b, data = panel
             shown = part[(part["trained_a"] == trained_a) & (part["trained_b"] == trained_b) & (part["data"] == data)]
@@ -54,13 +57,24 @@ def transfer(frame: DataFrame) -> Figure:
                     axis.axhline(chance, color=style.GREY, linewidth=0.8, linestyle=(0, (2, 1)), zorder=1)
             else:
                 shown = shown[shown["metric"] == what]
-            dots(axis, shown, what if what == "agreement" else "barrier", shown["place"].map(places.index), marks)
-            labels = [FOUND[place % 4] + ("\nsame\nseed" if place >= 4 else "") for place in places]
-            axis.set_xticks(range(len(places)), labels, fontsize=6)
+            dots(
+                axis,
+                shown,
+                what if what == "agreement" else "barrier",
+                shown["place"].map(places.index),
+                marks,
+                floor=low,
+            )
+            labels = [FOUND[place % 4] + (", same" if place >= 4 else "") for place in places]
+            axis.set_xticks(range(len(places)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=6)
             axis.set_xlim(-0.5, len(places) - 0.5)
-            axis.set_ylim(bottom=0)
             if what == "error":
                 axis.set_title(title, pad=3)
+        if what == "agreement":
+            style.log_axis(line[0], floor, 1.4)
+        else:
+            highest = part.loc[part["metric"] == what, "barrier"]
+            line[0].set_ylim(0, 1.05 * highest[np.isfinite(highest)].max() or 1)
         name = "agreement" if what == "agreement" else style.BARRIERS[what]
         line[0].set_ylabel(f"{model}, width {width}\n{name}")
     entries = handles(marks, "one pair")
@@ -68,5 +82,7 @@ def transfer(frame: DataFrame) -> Figure:
         Line2D([], [], color=style.GREY, linewidth=0.8, linestyle=(0, (2, 1)), label="agreement of random orders")
     )
     style.legend(figure, entries, 4)
-    figure.supxlabel("networks of the same seeds between which the permutation was found", fontsize=7.5)
+    figure.supxlabel(
+        "networks between which the permutation was found, of the seeds of the pair (same: one seed)", fontsize=7.5
+    )
     return figure
