@@ -19,6 +19,8 @@ include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/cycles.smk"
+include: "workflow/rules/embedding.smk"
 include: "workflow/rules/history.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/stability.smk"
@@ -38,6 +40,7 @@ else:
 
     include: "workflow/rules/train.smk"
     include: "workflow/rules/instability.smk"
+    include: "workflow/rules/transfer.smk"
 
 
 include: "workflow/rules/cost.smk"

@@ -68,6 +68,7 @@ EXPERIMENTS = {
     *("pairs", "width", "simplex", "methods", "instability", "correction"),
     *("pruning", "sparsity", "tickets"),
     *("trajectory", "stability", "layers", "superposition"),
+    *("cycles", "embedding", "transfer"),
 }
 
 
@@ -111,7 +112,9 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     # Small networks are matched on a CPU.
     history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
-    assert with_gpu == {"train", "measure", "simplex_measure"} | pruning | history
+    assert (
+        with_gpu == {"train", "measure", "simplex_measure", "cycles_measure", "embedding_measure"} | pruning | history
+    )
     configfile = plain.configure(
         {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
     )

@@ -57,6 +57,14 @@ CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
 HISTORY_CELLS = cells_at(config["history"]["widths"])
 PRUNED_CELLS = cells_at(config["pruning"]["widths"])
+CYCLE_CELLS = cells_at(config["cycles"]["widths"])
+TRANSFER_CELLS = cells_at(config["transfer"]["widths"])
+EMBEDDED_CELLS = [
+    f"{cell}/narrow{narrow}"
+    for cell in cells_at([config["embedding"]["wide"]])
+    for narrow in config["embedding"]["narrow"]
+    if narrow in MODELS[cell.partition("/")[0]]["widths"]
+]
 
 LAST_EPOCH = config["training"]["epochs"]
 
@@ -126,6 +134,7 @@ pathvars:
 wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     width=r"[1-9]\d*",
+    narrow=r"[1-9]\d*",
     seed=r"\d+",
     shared=r"\d+",
     level=r"[1-9]\d*",
@@ -227,6 +236,18 @@ def permutations_at(stages, methods):
             allow_missing=True,
         )
     ]
+
+
+def transferred_permutations_of(wildcards):
+    """The permutation files of a second data set, and across both, that a measure job needs."""
+    return expand(
+        "<results>/transfer/permutations/{model}/width{width}/{method}/{place}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=methods_of(wildcards),
+        place=[f"{found}/{pair}" for found in ("second", "across") for pair in PAIRS]
+        + [f"across/{seed}-{seed}" for seed in SEEDS],
+    )
 
 
 def experiment_files(names):
