@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import network
 import torch
 
-from onebasin import checkpoint, data, models, prune, symmetry, train
+from onebasin import checkpoint, data, prune, symmetry, train
 
 
 class Retraining:
@@ -23,12 +24,7 @@ class Retraining:
         self.symmetry = symmetry.discover(self.model, self.dataset.tensors("train", limit=2)[0])
 
     def _build(self) -> torch.nn.Module:
-        return models.build(
-            **self.snakemake.params.architecture,
-            width=self.cell[1],
-            image_shape=self.dataset.image_shape,
-            classes=self.dataset.classes,
-        )
+        return network.build(self.snakemake.params.architecture, self.cell[1], self.dataset)
 
     def full_mask(self, output_layer: bool) -> prune.Mask:
         """Give the mask of level 0."""
