@@ -21,15 +21,6 @@ include: "workflow/rules/methods.smk"
 include: "workflow/rules/correction.smk"
 include: "workflow/rules/cycles.smk"
 include: "workflow/rules/embedding.smk"
-include: "workflow/rules/history.smk"
-include: "workflow/rules/trajectory.smk"
-include: "workflow/rules/stability.smk"
-include: "workflow/rules/layers.smk"
-include: "workflow/rules/superposition.smk"
-include: "workflow/rules/prune.smk"
-include: "workflow/rules/pruning.smk"
-include: "workflow/rules/sparsity.smk"
-include: "workflow/rules/tickets.smk"
 
 
 if config["networks"]:
@@ -40,6 +31,15 @@ else:
 
     include: "workflow/rules/train.smk"
     include: "workflow/rules/instability.smk"
+    include: "workflow/rules/history.smk"
+    include: "workflow/rules/trajectory.smk"
+    include: "workflow/rules/stability.smk"
+    include: "workflow/rules/layers.smk"
+    include: "workflow/rules/superposition.smk"
+    include: "workflow/rules/prune.smk"
+    include: "workflow/rules/pruning.smk"
+    include: "workflow/rules/sparsity.smk"
+    include: "workflow/rules/tickets.smk"
     include: "workflow/rules/transfer.smk"
 
 
