@@ -250,6 +250,34 @@ def transferred_permutations_of(wildcards):
     )
 
 
+def files_of_level_before(wildcards, name):
+    """A file of the level before, for each network of a pruning job; level 0 is the trained network."""
+    level = int(wildcards.level) - 1
+    stage = f"level{level}/" if level else ""
+    paths = expand(
+        "<results>/networks/{model}/width{width}/{network}/{stage}{name}.safetensors",
+        network=TRAINED,
+        stage=stage,
+        name=name,
+        allow_missing=True,
+    )
+    return expand(paths, **dict(wildcards.items()))
+
+
+def permutations_of_tickets(wildcards):
+    """The permutation files that a tickets job needs: those between the networks that exchange masks."""
+    pairs = TICKET_PAIRS
+    if not config["seeds_together"]:
+        pairs = [sorted((int(wildcards.source), int(wildcards.seed)))]
+    return expand(
+        "<results>/permutations/{model}/width{width}/{method}/{pair}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=METHODS,
+        pair=[f"{a}-{b}" for a, b in pairs],
+    )
+
+
 def experiment_files(names):
     """The tables and figures of experiments."""
     return expand("<results>/tables/{name}.csv", name=names) + expand(

@@ -6,20 +6,6 @@ again under it, and training.csv; results/<study>/permutations/<model>/width<wid
 """
 
 
-def files_of_level_before(wildcards, name):
-    """A file of the level before, for each network of a pruning job; level 0 is the trained network."""
-    level = int(wildcards.level) - 1
-    stage = f"level{level}/" if level else ""
-    paths = expand(
-        "<results>/networks/{model}/width{width}/{network}/{stage}{name}.safetensors",
-        network=TRAINED,
-        stage=stage,
-        name=name,
-        allow_missing=True,
-    )
-    return expand(paths, **dict(wildcards.items()))
-
-
 rule prune:
     """Prune one network by one level, or all of one model and width, rewind what remains and train it again."""
     input:
