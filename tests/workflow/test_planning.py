@@ -109,12 +109,11 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     output = plain.snakemake("--dry-run", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
+    history = {"trajectory_measure", "layers_measure", "superposition_measure"}
+    pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
-    history = {"history_align", "trajectory_measure", "layers_measure", "superposition_measure"}
-    pruning = {"prune", "prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
-    assert (
-        with_gpu == {"train", "measure", "simplex_measure", "cycles_measure", "embedding_measure"} | pruning | history
-    )
+    others = {"train", "measure", "simplex_measure", "cycles_measure", "embedding_measure"}
+    assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
     )

@@ -98,20 +98,22 @@ def layers(model, width):
         found.append(Layer(9 * channels, outputs, math.prod(sides)))
         channels = outputs
 
-    if model.get("family") == "mlp":
+    family = model.get("family")
+    if family == "mlp":
         sizes = [channels * math.prod(sides), *(round(width * multiple) for multiple in model["hidden"])]
         return [Layer(a, b, 1) for a, b in zip(sizes, [*sizes[1:], images().classes])]
-    if model.get("family") == "cnn":
+    if family == "cnn":
         for index, multiple in enumerate(model["channels"]):
             sides = [side // 2 for side in sides] if index else sides
             convolve(round(width * multiple))
-    elif model.get("family") == "vgg16":
+    elif family == "vgg16":
         for multiple, depth in ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3)):
             for _ in range(depth):
                 convolve(width * multiple)
             sides = [side // 2 for side in sides]
     else:
-        # ResNet-20, and what stands for a family without a formula.
+        # ResNet-20, which stands for a network of the user's own too, at a width of at least 64.
+        width = width if family else max(64, width)
         convolve(width)
         for stage, multiple in enumerate((1, 2, 4)):
             if stage:
@@ -145,7 +147,8 @@ class Work:
         """The GPUs of a job: none where the study has none, for what has no model, and to match small networks."""
         if not config["resources"]["gpu"] or "model" not in wildcards.keys():
             return 0
-        return int(not self.given["pairs"] or self.seconds(wildcards, CPU) > MATCHED_ON_CPU_S)
+        only_matches = self.given["pairs"] and not self.given["evaluations"]
+        return int(not only_matches or self.seconds(wildcards, CPU) > MATCHED_ON_CPU_S)
 
     def _of(self, wildcards, machine=None):
         """The arguments for these wildcards, the machine, and the layers of the model, none where there is no model."""

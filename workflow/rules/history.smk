@@ -27,6 +27,11 @@ def history_settings():
     return {**barrier_settings(), "points": config["history"]["points"]}
 
 
+HISTORY_ALIGN_WORK = Work(
+    pairs=len(HISTORY_PAIRS) * (len(STAGES) - 1), methods=settings_of_methods, networks=len(SEEDS) * len(STAGES)
+)
+
+
 rule history_align:
     """Match the pairs of networks of one width at each earlier epoch."""
     input:
@@ -49,9 +54,9 @@ rule history_align:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        gpu=config["resources"]["gpu"],
+        runtime=HISTORY_ALIGN_WORK.runtime,
+        mem_mb=HISTORY_ALIGN_WORK.mem_mb,
+        gpu=HISTORY_ALIGN_WORK.gpu,
     params:
         architecture=architecture_of,
         methods=settings_of_methods,

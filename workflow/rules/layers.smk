@@ -13,6 +13,20 @@ rule layers:
         pdf="<results>/figures/layers.pdf",
 
 
+def hybrids(wildcards):
+    """The pairs of hybrids of a layers job: of each pair of networks and epoch four for each layer, and one without."""
+    depth = len(layers(MODELS[wildcards.model], int(wildcards.width)))
+    return (4 * depth + 1) * len(HISTORY_PAIRS) * len(REWOUND)
+
+
+LAYERS_MEASURE_WORK = Work(
+    pairs=hybrids,
+    methods=settings_of_methods,
+    evaluations=lambda wildcards: len(MEASURED) * hybrids(wildcards) * config["history"]["points"],
+    networks=len(SEEDS) * len(STAGES),
+)
+
+
 rule layers_measure:
     """Match hybrids of the networks of one width, and measure the permutations on the networks themselves."""
     input:
@@ -31,8 +45,8 @@ rule layers_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=LAYERS_MEASURE_WORK.runtime,
+        mem_mb=LAYERS_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

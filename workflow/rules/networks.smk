@@ -4,6 +4,8 @@ Needs: the files that `networks` names, and the data set.
 Makes: results/<study>/networks/<model>/width<width>/seed<i>/ with a checkpoint of the i-th file, as training would.
 """
 
+IMPORT_NETWORKS_WORK = Work(networks=len(SEEDS))
+
 
 rule import_networks:
     """Read all networks of a model and width, and hold them against the model."""
@@ -25,8 +27,8 @@ rule import_networks:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=30,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=IMPORT_NETWORKS_WORK.runtime,
+        mem_mb=IMPORT_NETWORKS_WORK.mem_mb,
         gpu=0,
     params:
         architecture=architecture_of,

@@ -5,6 +5,8 @@ Makes: results/<study>/networks/<model>/width<width>/seed<seed>/level<level>/ wi
 again under it, and training.csv; results/<study>/permutations/<model>/width<width>/<method>/level<level>/ as align does.
 """
 
+PRUNE_WORK = Work(trainings=len(TRAINED))
+
 
 rule prune:
     """Prune one network by one level, or all of one model and width, rewind what remains and train it again."""
@@ -43,8 +45,8 @@ rule prune:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=PRUNE_WORK.runtime,
+        mem_mb=PRUNE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
@@ -53,6 +55,11 @@ rule prune:
         epochs=[LAST_EPOCH],
     script:
         "../scripts/prune.py"
+
+
+PRUNE_ALIGN_WORK = Work(
+    pairs=len(PAIRS) * len(LEVELS_OF_JOB), methods=settings_of_methods, networks=len(SEEDS) * len(LEVELS_OF_JOB)
+)
 
 
 rule prune_align:
@@ -94,9 +101,9 @@ rule prune_align:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        gpu=config["resources"]["gpu"],
+        runtime=PRUNE_ALIGN_WORK.runtime,
+        mem_mb=PRUNE_ALIGN_WORK.mem_mb,
+        gpu=PRUNE_ALIGN_WORK.gpu,
     params:
         architecture=architecture_of,
         methods=settings_of_methods,

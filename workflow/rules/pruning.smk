@@ -13,6 +13,9 @@ rule pruning:
         pdf="<results>/figures/pruning.pdf",
 
 
+PRUNING_MEASURE_WORK = Work(evaluations=len(SEEDS) * (1 + len(LEVELS)), networks=len(SEEDS) * len(LEVELS))
+
+
 rule pruning_measure:
     """Measure the networks of one width at every level, and count what remains of each layer."""
     input:
@@ -46,8 +49,8 @@ rule pruning_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=PRUNING_MEASURE_WORK.runtime,
+        mem_mb=PRUNING_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -14,6 +14,12 @@ rule sparsity:
         pdf="<results>/figures/sparsity.pdf",
 
 
+SPARSITY_MEASURE_WORK = Work(
+    evaluations=(1 + 2 * len(METHODS)) * len(PAIRS) * len(LEVELS_OF_JOB) * config["pruning"]["points"],
+    networks=len(SEEDS) * (1 + len(LEVELS_OF_JOB)),
+)
+
+
 rule sparsity_measure:
     """Measure the way between every pair of networks of one width at the levels of the job."""
     input:
@@ -64,8 +70,8 @@ rule sparsity_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=SPARSITY_MEASURE_WORK.runtime,
+        mem_mb=SPARSITY_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -20,6 +20,9 @@ def stages_compared(wildcards):
     return STAGES + [f"level{level}" for level in LEVELS] if pruned else STAGES
 
 
+STABILITY_MEASURE_WORK = Work(networks=0)
+
+
 rule stability_measure:
     """Compare the permutations of one width that were found at different stages."""
     input:
@@ -36,8 +39,8 @@ rule stability_measure:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=60,
-        mem_mb=2000,
+        runtime=STABILITY_MEASURE_WORK.runtime,
+        mem_mb=STABILITY_MEASURE_WORK.mem_mb,
         gpu=0,
     params:
         methods=list(METHODS),

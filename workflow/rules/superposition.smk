@@ -13,6 +13,14 @@ rule superposition:
         pdf="<results>/figures/superposition.pdf",
 
 
+SUPERPOSITION_MEASURE_WORK = Work(
+    pairs=len(HISTORY_PAIRS) * len(STACKED),
+    methods=settings_of_methods,
+    evaluations=len(ALIGNED) * len(HISTORY_PAIRS) * len(STACKED) * len(STAGES) * config["history"]["points"],
+    networks=len(SEEDS) * len(STAGES),
+)
+
+
 rule superposition_measure:
     """Match several checkpoints of the networks of one width at once, and measure the permutations at each epoch."""
     input:
@@ -33,8 +41,8 @@ rule superposition_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=SUPERPOSITION_MEASURE_WORK.runtime,
+        mem_mb=SUPERPOSITION_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

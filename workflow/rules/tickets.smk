@@ -16,6 +16,9 @@ rule tickets:
         pdf="<results>/figures/tickets.pdf",
 
 
+TICKETS_TRAIN_WORK = Work(trainings=len(TICKETS_OF_JOB))
+
+
 rule tickets_train:
     """Train networks from the rewinding epoch under the masks of others: as they are, permuted, and shuffled."""
     input:
@@ -51,8 +54,8 @@ rule tickets_train:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TICKETS_TRAIN_WORK.runtime,
+        mem_mb=TICKETS_TRAIN_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
@@ -61,6 +64,12 @@ rule tickets_train:
         epochs=[LAST_EPOCH],
     script:
         "../scripts/tickets_train.py"
+
+
+TICKETS_MEASURE_WORK = Work(
+    evaluations=len(TICKET_FOLDERS) + len(SEEDS) * (1 + len(TICKET_LEVELS)),
+    networks=len(TICKET_FOLDERS) + len(SEEDS) * (1 + len(TICKET_LEVELS)),
+)
 
 
 rule tickets_measure:
@@ -102,8 +111,8 @@ rule tickets_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TICKETS_MEASURE_WORK.runtime,
+        mem_mb=TICKETS_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -13,6 +13,12 @@ rule trajectory:
         pdf="<results>/figures/trajectory.pdf",
 
 
+TRAJECTORY_MEASURE_WORK = Work(
+    evaluations=len(MEASURED) * len(HISTORY_PAIRS) * len(STAGES) ** 2 * config["history"]["points"],
+    networks=len(SEEDS) * len(STAGES),
+)
+
+
 rule trajectory_measure:
     """Measure the pairs of networks of one width at each epoch, under the permutations found at all of them."""
     input:
@@ -32,8 +38,8 @@ rule trajectory_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TRAJECTORY_MEASURE_WORK.runtime,
+        mem_mb=TRAJECTORY_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

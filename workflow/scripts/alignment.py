@@ -60,7 +60,7 @@ def match_pairs(
         pairs: which pairs are matched; all unless they are given.
     """
     rows = []
-    for a, b in combinations(states, 2) if pairs is None else pairs:
+    for a, b in pairs if pairs is not None else combinations(states, 2):
         found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gpu
 import network
 import torch
+from gpu import device
 
 from onebasin import checkpoint, data, prune, symmetry, train
 
@@ -18,7 +18,7 @@ class Retraining:
     def __init__(self, snakemake: Any) -> None:
         torch.set_num_threads(snakemake.threads)
         self.snakemake = snakemake
-        self.device = gpu.device(snakemake)
+        self.device = device(snakemake)
         self.dataset = data.open_(snakemake.input.data)
         self.cell = snakemake.wildcards.model, int(snakemake.wildcards.width)
         self.model = self._build().eval()
