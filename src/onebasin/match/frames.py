@@ -1,0 +1,140 @@
+"""Methods for n networks: one permutation per network into a frame common to all.
+
+What they maximise is the sum over all pairs of networks of what a matching of two maximises: the inner product of the
+permuted parameters, or the mean correlation of matched units. The permutation between two networks goes through the
+frame, π_b→a = π_a⁻¹ π_b, so that the permutations around any closed path compose to the identity.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onebasin import seeding
+from onebasin.match.comparison import Comparison, compare
+from onebasin.match.result import Frame
+from onebasin.permutation import Permutation
+from onebasin.symmetry import State, Symmetry
+
+Permutations = dict[int, Permutation]
+
+
+def reference(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    to: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Align every network to one of them, which gives its own order to the frame.
+
+    Args:
+        symmetry: the symmetry of the networks' model.
+        model: the module of all networks; only "activations" needs it.
+        states: the networks by their seeds, at least two, on the device to compute on.
+        images: unaugmented training images [N, …], on the same device; only "activations" needs them.
+        similarity: "weights" or "activations".
+        to: the network to which all others are aligned; None for the one that gives the largest objective.
+        seed: seeds the searches.
+        options: of the similarity, see ``comparison.compare``.
+
+    Returns:
+        The frame. The objective of a pair is that of ``match.weights`` or ``match.activations``; iterations are the
+        sweeps of the longest search.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    if to is not None and to not in states:
+        raise ValueError(f"to {to!r}: not one of the networks {', '.join(map(str, states))}")
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    found = _best_reference(comparison) if to is None else _to_reference(comparison, to)
+    return _frame(comparison, *found, start)
+
+
+def merge_many(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    max_rounds: int = 100,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Align each network in turn to the mean of the others, until no network can be improved.
+
+    Ainsworth et al. 2023 (arXiv 2209.04836), algorithm 3. The start is the best reference instead of the networks as
+    they are, and no step lowers the objective: the result is at least as good as any reference.
+
+    Args:
+        symmetry: as for ``reference``.
+        model: as for ``reference``.
+        states: as for ``reference``.
+        images: as for ``reference``.
+        similarity: as for ``reference``.
+        max_rounds: the search stops after this many rounds over all networks.
+        seed: seeds the searches and the order of the networks in each round.
+        options: as for ``reference``.
+
+    Returns:
+        The frame, with the objectives of ``reference``; iterations are rounds.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    permutations, _ = _best_reference(comparison)
+    return _frame(comparison, *_ascend(comparison, permutations, max_rounds), start)
+
+
+def _to_reference(comparison: Comparison, to: int) -> tuple[Permutations, int]:
+    """Return the permutations that align all networks to one, and the sweeps of the longest search."""
+    permutations, longest = {to: comparison.symmetry.identity()}, 1
+    for other in comparison.networks:
+        if other != to:
+            found, sweeps = comparison.match(min(to, other), max(to, other))
+            permutations[other] = found if to < other else found.inverse()
+            longest = max(longest, sweeps)
+    return {network: permutations[network] for network in comparison.networks}, longest
+
+
+def _best_reference(comparison: Comparison) -> tuple[Permutations, int]:
+    found = [_to_reference(comparison, to) for to in comparison.networks]
+    return max(found, key=lambda one: sum(comparison.objectives(one[0]).values()))
+
+
+def _ascend(comparison: Comparison, start: Permutations, max_rounds: int) -> tuple[Permutations, int]:
+    """Align each network to the others in turn; return the permutations and the number of rounds."""
+    permutations = dict(start)
+    stale = set(permutations)  # networks around which something changed since they were aligned
+    rounds = 0
+    while stale and rounds < max_rounds:
+        generator = seeding.generator("frame", comparison.seed, "round", rounds)
+        rounds += 1
+        for index in torch.randperm(len(permutations), generator=generator).tolist():
+            network = comparison.networks[index]
+            if network not in stale:
+                continue
+            stale.discard(network)
+            found = comparison.align(network, permutations, rounds)
+            if found != permutations[network]:
+                permutations[network] = found
+                stale |= permutations.keys() - {network}
+    return permutations, rounds
+
+
+def _frame(comparison: Comparison, permutations: Permutations, iterations: int, start: float) -> Frame:
+    objectives = comparison.objectives(permutations)
+    return Frame(permutations, objectives, iterations, time.perf_counter() - start)
