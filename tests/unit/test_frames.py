@@ -15,7 +15,7 @@ FAMILIES = {
     "residual": Residual,
     "attention": Attention,
 }
-FAST = ["reference", "merge_many"]
+FAST = ["reference", "merge_many", "universe"]
 both = pytest.mark.parametrize("similarity", ["weights", "activations"])
 each = pytest.mark.parametrize("method", FAST)
 
@@ -102,7 +102,8 @@ def test_no_method_is_worse_than_any_reference(different, similarity):
     best = match.reference(sym, model, states, images(), similarity=similarity)
     assert mean(best) == max(map(mean, references))
     merged = match.merge_many(sym, model, states, images(), similarity=similarity)
-    assert mean(merged) >= mean(best)
+    universe = match.universe(sym, model, states, images(), similarity=similarity)
+    assert mean(universe) >= mean(merged) >= mean(best)
 
 
 @both

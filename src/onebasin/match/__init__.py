@@ -3,11 +3,28 @@
 from collections.abc import Callable
 
 from onebasin.match.activation_matching import activations
-from onebasin.match.frames import merge_many, reference
+from onebasin.match.frames import merge_many, reference, universe
 from onebasin.match.result import Frame, Match, similarity
+from onebasin.match.straight_through import ste
 from onebasin.match.weight_matching import weights
 
-__all__ = ["FRAMES", "METHODS", "Frame", "Match", "activations", "merge_many", "reference", "similarity", "weights"]
+__all__ = [
+    "FRAMES",
+    "METHODS",
+    "Frame",
+    "Match",
+    "activations",
+    "merge_many",
+    "reference",
+    "similarity",
+    "universe",
+    "weights",
+]
 
 METHODS = {"weights": weights, "activations": activations}
-FRAMES: dict[str, Callable[..., Frame]] = {"reference": reference, "merge_many": merge_many}
+FRAMES: dict[str, Callable[..., Frame]] = {
+    "reference": reference,
+    "merge_many": merge_many,
+    "universe": universe,
+    "ste": ste,
+}

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from onebasin import seeding
-from onebasin.match import activation_matching, weight_matching
+from onebasin.match import activation_matching, frank_wolfe, weight_matching
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
 
@@ -45,9 +46,22 @@ class Comparison(ABC):
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:
         """Return how alike two permuted networks are."""
 
+    @abstractmethod
+    def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
+        """Return the objective of doubly stochastic matrices, in parts that do not depend on each other.
+
+        Args:
+            start: for each group to be relaxed [networks, units, units], networks in their order here.
+            held: permutations that give the order of all other groups.
+        """
+
     def objectives(self, permutations: Mapping[int, Permutation]) -> dict[Pair, float]:
         """Return how alike the permuted networks of each pair a < b are."""
         return {(a, b): self.objective(a, b, permutations) for a, b in self.pairs}
+
+    def total(self, permutations: Mapping[int, Permutation]) -> float:
+        """Return the sum over all pairs, which the methods maximise."""
+        return sum(self.objectives(permutations).values())
 
 
 class Weights(Comparison):
@@ -80,6 +94,21 @@ class Weights(Comparison):
         """Return the inner product of the compared parameters."""
         first, second = (self.permuted(network, permutations[network]) for network in (a, b))
         return sum(float((first[key] * second[key]).sum(dtype=torch.float64)) for key in self.keys)
+
+    def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
+        """Relax all groups jointly."""
+        unmoved = {name: np.arange(matrices.shape[1]) for name, matrices in start.items()}
+        permuted = {network: Permutation({**held[network], **unmoved}) for network in self.networks}
+        tensors = {
+            key: torch.stack(
+                [
+                    self.symmetry.apply_to(key, self.states[network][key].detach().float(), permuted[network])
+                    for network in self.networks
+                ]
+            )
+            for key in self.keys
+        }
+        return [frank_wolfe.Tensors(self.symmetry, tensors, start)]
 
     def permuted(self, network: int, permutation: Permutation) -> dict[str, Tensor]:
         """Return the compared parameters of one network, permuted."""
@@ -134,6 +163,18 @@ class Activations(Comparison):
         """Return the mean kernel of matched units."""
         relative = permutations[a].inverse() @ permutations[b]
         return activation_matching.mean_gain(self.gains[a, b], relative)
+
+    def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
+        """Relax each group by itself."""
+        positions = {network: position for position, network in enumerate(self.networks)}
+        return [
+            frank_wolfe.Gains(
+                name,
+                {(positions[a], positions[b]): gains[name].to(matrices) for (a, b), gains in self.gains.items()},
+                matrices,
+            )
+            for name, matrices in start.items()
+        ]
 
 
 def compare(

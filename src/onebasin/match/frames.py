@@ -11,11 +11,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from onebasin import seeding
 from onebasin.match.comparison import Comparison, compare
+from onebasin.match.frank_wolfe import maximise
 from onebasin.match.result import Frame
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
@@ -99,6 +101,76 @@ def merge_many(
     return _frame(comparison, *_ascend(comparison, permutations, max_rounds), start)
 
 
+def universe(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    max_steps: int = 100,
+    max_rounds: int = 100,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Find the permutations of all networks and layers jointly, by Frank-Wolfe over doubly stochastic matrices.
+
+    Crisostomi et al. 2024 (arXiv 2405.17897). The start is the mean of the permutations to each network as reference:
+    a permutation alone would be a point from which no group and network by itself leads up. What is found is projected
+    to permutations, and each network is then aligned to the others in turn, as in ``merge_many``. The better of this
+    and of ``merge_many`` is returned, so that the result is at least as good as both ``merge_many`` and any reference.
+    Groups in blocks (heads of attention) are not relaxed: they keep the order of ``merge_many`` until the end.
+
+    Args:
+        symmetry: as for ``reference``.
+        model: as for ``reference``.
+        states: as for ``reference``.
+        images: as for ``reference``.
+        similarity: as for ``reference``.
+        max_steps: the search by Frank-Wolfe stops after this many steps.
+        max_rounds: as for ``merge_many``.
+        seed: as for ``merge_many``.
+        options: as for ``reference``.
+
+    Returns:
+        The frame, with the objectives of ``reference``; iterations are steps of Frank-Wolfe.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    merged, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
+    relaxations = comparison.relaxations(_soft_start(comparison), merged)
+    steps = max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
+    projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
+    found = {
+        network: Permutation({**merged[network], **{name: orders[place] for name, orders in projected.items()}})
+        for place, network in enumerate(comparison.networks)
+    }
+    polished, _ = _ascend(comparison, found, max_rounds)
+    return _frame(comparison, max(polished, merged, key=comparison.total), steps, start)
+
+
+def _soft_start(comparison: Comparison) -> dict[str, Tensor]:
+    """Return, for each group without blocks, the mean of the permutations to each reference."""
+    symmetry = comparison.symmetry
+    device = next(iter(comparison.states[comparison.networks[0]].values())).device
+    first, count = comparison.networks[0], len(comparison.networks)
+    frames = [_to_reference(comparison, to)[0] for to in comparison.networks]
+    start = {}
+    for name, group in symmetry.groups.items():
+        if group.blocks == 1 and not symmetry.nested[name]:
+            matrices = torch.zeros(count, group.size, group.size, device=device)
+            for frame in frames:
+                back = np.argsort(frame[first][name])  # one and the same frame for all: that of the first network
+                for place, network in enumerate(comparison.networks):
+                    order = torch.tensor(frame[network][name][back], device=device)
+                    matrices[place, torch.arange(group.size, device=device), order] += 1 / count
+            start[name] = matrices
+    return start
+
+
 def _to_reference(comparison: Comparison, to: int) -> tuple[Permutations, int]:
     """Return the permutations that align all networks to one, and the sweeps of the longest search."""
     permutations, longest = {to: comparison.symmetry.identity()}, 1
@@ -112,7 +184,7 @@ def _to_reference(comparison: Comparison, to: int) -> tuple[Permutations, int]:
 
 def _best_reference(comparison: Comparison) -> tuple[Permutations, int]:
     found = [_to_reference(comparison, to) for to in comparison.networks]
-    return max(found, key=lambda one: sum(comparison.objectives(one[0]).values()))
+    return max(found, key=lambda one: comparison.total(one[0]))
 
 
 def _ascend(comparison: Comparison, start: Permutations, max_rounds: int) -> tuple[Permutations, int]:
