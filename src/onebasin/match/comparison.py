@@ -26,6 +26,7 @@ class Comparison(ABC):
     def __init__(self, symmetry: Symmetry, states: Mapping[int, State], seed: int) -> None:
         self.symmetry, self.states, self.seed = symmetry, states, seed
         self.networks = list(states)
+        self.device = next(iter(states[self.networks[0]].values())).device
         self.pairs: list[Pair] = list(combinations(sorted(states), 2))
         self._matches: dict[Pair, tuple[Permutation, int]] = {}
 

@@ -22,6 +22,7 @@ from onebasin.match.result import Frame
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
 
+SHARE = 0.3  # of the permutation in the doubly stochastic matrix from which Frank-Wolfe starts
 Permutations = dict[int, Permutation]
 
 
@@ -108,6 +109,7 @@ def universe(
     images: Tensor | None = None,
     *,
     similarity: str = "weights",
+    climbs: int = 5,
     max_steps: int = 100,
     max_rounds: int = 100,
     seed: int = 0,
@@ -115,11 +117,12 @@ def universe(
 ) -> Frame:
     """Find the permutations of all networks and layers jointly, by Frank-Wolfe over doubly stochastic matrices.
 
-    Crisostomi et al. 2024 (arXiv 2405.17897). The start is the mean of the permutations to each network as reference:
-    a permutation alone would be a point from which no group and network by itself leads up. What is found is projected
-    to permutations, and each network is then aligned to the others in turn, as in ``merge_many``. The better of this
-    and of ``merge_many`` is returned, so that the result is at least as good as both ``merge_many`` and any reference.
-    Groups in blocks (heads of attention) are not relaxed: they keep the order of ``merge_many`` until the end.
+    Crisostomi et al. 2024 (arXiv 2405.17897). The first start is what ``merge_many`` finds, softened: each matrix is a
+    mixture of the permutation and the uniform matrix, for from a permutation alone no group of one network leads up.
+    What is found is projected to permutations, each network is aligned to the others in turn as in ``merge_many``, and
+    the next climb starts from that, softened again. The best of all is returned, ``merge_many`` included, so that the
+    result is at least as good as it and as any reference. Groups in blocks (heads of attention) are not relaxed: they
+    move only while networks are aligned in turn.
 
     Args:
         symmetry: as for ``reference``.
@@ -127,47 +130,45 @@ def universe(
         states: as for ``reference``.
         images: as for ``reference``.
         similarity: as for ``reference``.
-        max_steps: the search by Frank-Wolfe stops after this many steps.
+        climbs: how often Frank-Wolfe climbs from a softened start.
+        max_steps: a climb stops after this many steps.
         max_rounds: as for ``merge_many``.
         seed: as for ``merge_many``.
         options: as for ``reference``.
 
     Returns:
-        The frame, with the objectives of ``reference``; iterations are steps of Frank-Wolfe.
+        The frame, with the objectives of ``reference``; iterations are steps of Frank-Wolfe in all
+        climbs, of the longest where groups climb apart.
 
     Raises:
         ValueError: for a bad argument.
     """
     start = time.perf_counter()
     comparison = compare(similarity, symmetry, model, states, images, seed, **options)
-    merged, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
-    relaxations = comparison.relaxations(_soft_start(comparison), merged)
-    steps = max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
-    projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
-    found = {
-        network: Permutation({**merged[network], **{name: orders[place] for name, orders in projected.items()}})
-        for place, network in enumerate(comparison.networks)
-    }
-    polished, _ = _ascend(comparison, found, max_rounds)
-    return _frame(comparison, max(polished, merged, key=comparison.total), steps, start)
+    current, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
+    best, steps = current, 0
+    for _ in range(climbs):
+        relaxations = comparison.relaxations(_soften(comparison, current), current)
+        steps += max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
+        projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
+        found = {
+            network: Permutation({**current[network], **{name: orders[place] for name, orders in projected.items()}})
+            for place, network in enumerate(comparison.networks)
+        }
+        current, _ = _ascend(comparison, found, max_rounds)
+        best = max(best, current, key=comparison.total)
+    return _frame(comparison, best, steps, start)
 
 
-def _soft_start(comparison: Comparison) -> dict[str, Tensor]:
-    """Return, for each group without blocks, the mean of the permutations to each reference."""
-    symmetry = comparison.symmetry
-    device = next(iter(comparison.states[comparison.networks[0]].values())).device
-    first, count = comparison.networks[0], len(comparison.networks)
-    frames = [_to_reference(comparison, to)[0] for to in comparison.networks]
-    start = {}
+def _soften(comparison: Comparison, permutations: Permutations) -> dict[str, Tensor]:
+    """Return, for each group without blocks, mixtures of the permutations with the uniform matrix."""
+    symmetry, start = comparison.symmetry, {}
     for name, group in symmetry.groups.items():
         if group.blocks == 1 and not symmetry.nested[name]:
-            matrices = torch.zeros(count, group.size, group.size, device=device)
-            for frame in frames:
-                back = np.argsort(frame[first][name])  # one and the same frame for all: that of the first network
-                for place, network in enumerate(comparison.networks):
-                    order = torch.tensor(frame[network][name][back], device=device)
-                    matrices[place, torch.arange(group.size, device=device), order] += 1 / count
-            start[name] = matrices
+            shape = (len(permutations), group.size, group.size)
+            start[name] = torch.full(shape, (1 - SHARE) / group.size, device=comparison.device)
+            orders = np.stack([permutations[network][name] for network in comparison.networks])
+            start[name][np.arange(len(orders))[:, None], np.arange(group.size), orders] += SHARE
     return start
 
 

@@ -154,11 +154,13 @@ class Tensors(Relaxation):
             points: dict[int, Tensor] = {}
             for count, tensor in self._corners(key, full, orders):
                 points[count] = points[count] + tensor if count in points else tensor
-            degree = max(points)
-            for i, first in points.items():
-                for j, second in points.items():
-                    pairs = _product(first.sum(0), second.sum(0)) - _product(first, second)
-                    total += pairs / 2 * _bernstein(i + j, 2 * degree)
+            curve = torch.stack([points[count].flatten(1) for count in range(len(points))])
+            # Over pairs: the square of the sum, less the sum of squares.
+            summed, apart = curve.sum(1), curve.flatten(1)
+            products = (summed @ summed.T - apart @ apart.T).double().cpu().numpy() / 2
+            degree = 2 * (len(points) - 1)
+            for (i, j), product in np.ndenumerate(products):
+                total += product * _bernstein(i + j, degree)
         return total
 
     def move(self, orders: Orders, step: float) -> None:
