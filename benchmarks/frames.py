@@ -17,7 +17,7 @@ from weight_matching import mnist_networks
 
 from onebasin import barrier, data, match, symmetry
 
-ALPHAS = 11
+ALPHAS = 9
 
 
 def describe(

@@ -85,13 +85,7 @@ def ste(
         network: {key: torch.stack([permuted[other][key] for other in networks]).mean(0) for key in keys}
         for network in networks[1:]
     }
-    optimizer = torch.optim.Adam(
-        [
-            {"params": [tensor], "lr": lr * float(tensor.std(correction=0))}
-            for tensors in latent.values()
-            for tensor in tensors.values()
-        ]
-    )
+    optimizers = {network: _Adam(tensors, lr) for network, tensors in latent.items()}
     generator = seeding.generator("straight-through", seed)
     compared = _simplex(points, len(networks), generator)
     compared.append([1 / len(networks)] * len(networks))
@@ -101,9 +95,7 @@ def ste(
         (weights,) = _simplex(1, len(networks), generator)
         gradients = _gradients(model, list(permuted.values()), weights, keys, images[chosen], labels[chosen])
         for network, weight in zip(networks[1:], weights[1:], strict=True):
-            for key, tensor in latent[network].items():
-                tensor.grad = weight * gradients[key]
-        optimizer.step()
+            optimizers[network].step({key: weight * gradient for key, gradient in gradients.items()})
         changed = False
         for network in networks[1:]:
             order = seeding.generator("straight-through", seed, network, step)
@@ -120,6 +112,31 @@ def ste(
         (a, b): -_loss(model, [aligned[a], aligned[b]], [[0.5, 0.5]], images, labels) for a, b in frame.objectives
     }
     return Frame(best, objectives, steps, time.perf_counter() - start)
+
+
+class _Adam:
+    """Adam (Kingma and Ba 2015) in one operation per tensor; ``torch.optim`` loads a compiler, which costs seconds."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], lr: float) -> None:
+        self.tensors = tensors
+        self.rates = {key: lr * float(tensor.std(correction=0)) for key, tensor in tensors.items()}
+        self.moments = {key: (torch.zeros_like(tensor), torch.zeros_like(tensor)) for key, tensor in tensors.items()}
+        self.count = torch.zeros((), device=next(iter(tensors.values())).device)
+
+    def step(self, gradients: Mapping[str, Tensor]) -> None:
+        self.count.add_(1)
+        for key, tensor in self.tensors.items():
+            first, second = self.moments[key]
+            torch.ops.aten._fused_adam_(
+                *([tensor], [gradients[key]], [first], [second], [], [self.count]),
+                lr=self.rates[key],
+                beta1=0.9,
+                beta2=0.999,
+                weight_decay=0.0,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )
 
 
 def _simplex(count: int, networks: int, generator: torch.Generator) -> list[list[float]]:
