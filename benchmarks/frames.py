@@ -18,6 +18,7 @@ from weight_matching import mnist_networks
 from onebasin import barrier, data, match, symmetry
 
 ALPHAS = 9
+SIMILARITIES = ("weights", "activations")
 
 
 def describe(
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="on which barriers and activations are measured")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--similarities", nargs="+", choices=SIMILARITIES, default=SIMILARITIES)
     parser.add_argument("--ste", type=int, default=0, help="steps of the straight-through method, which is slow")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -66,7 +68,7 @@ def main() -> None:
     images, labels = splits["train"]
     print(f"{len(states)} networks 3x512, {arguments.epochs} epochs, {torch.get_num_threads()} threads")
     print(f"  as trained: {describe(model, list(states.values()), splits)}", flush=True)
-    for similarity in ("weights", "activations"):
+    for similarity in arguments.similarities:
         best = 0.0
         for name, method in match.FRAMES.items():
             options = {"labels": labels, "steps": arguments.ste} if name == "ste" else {}

@@ -8,7 +8,7 @@ import torch
 from networks import Attention, Residual, build, state
 
 from onebasin import barrier, match, symmetry
-from onebasin.match import frames, frank_wolfe
+from onebasin.match import frank_wolfe
 from onebasin.match.comparison import Weights, compare
 
 SHAPE = (3, 8, 8)
@@ -141,11 +141,7 @@ def relaxed():
     comparison = Weights(sym, {seed: state(model, seed) for seed in range(3)}, 0)
     generator = torch.Generator().manual_seed(1)
     here, there = ({seed: sym.random(generator) for seed in range(3)} for _ in range(2))
-    matrices = {
-        name: torch.stack([torch.eye(size)[torch.tensor(here[seed][name])] for seed in range(3)])
-        for name, size in sym.sizes.items()
-    }
-    (relaxation,) = comparison.relaxations(matrices, here)
+    (relaxation,) = comparison.relaxations(comparison.matrices(here), here)
     return comparison, here, there, relaxation
 
 
@@ -173,7 +169,7 @@ def test_frank_wolfe_climbs(different, similarity):
     model, sym, states = different
     comparison = compare(similarity, sym, model, states, images(), 0)
     identity = dict.fromkeys(states, sym.identity())
-    for relaxation in comparison.relaxations(frames._soften(comparison, identity), identity):
+    for relaxation in comparison.relaxations(comparison.soften(identity), identity):
         before = relaxation.line({})(0)
         assert frank_wolfe.maximise(relaxation) > 0
         assert relaxation.line({})(0) > before

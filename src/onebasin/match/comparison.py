@@ -47,6 +47,29 @@ class Comparison(ABC):
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:
         """Return how alike two permuted networks are."""
 
+    def to_reference(self, to: int) -> tuple[dict[int, Permutation], int]:
+        """Return the permutations that align all networks to one, and the sweeps of the longest search."""
+        permutations, longest = {to: self.symmetry.identity()}, 1
+        for other in self.networks:
+            if other != to:
+                found, sweeps = self.match(min(to, other), max(to, other))
+                permutations[other] = found if to < other else found.inverse()
+                longest = max(longest, sweeps)
+        return {network: permutations[network] for network in self.networks}, longest
+
+    def matrices(self, permutations: Mapping[int, Permutation]) -> dict[str, Tensor]:
+        """Return, for each group without blocks, the matrices of the permutations, [networks, units, units]."""
+        found = {}
+        for name, group in self.symmetry.groups.items():
+            if group.blocks == 1 and not self.symmetry.nested[name]:
+                orders = torch.tensor(np.stack([permutations[network][name] for network in self.networks]))
+                found[name] = nn.functional.one_hot(orders, group.size).to(self.device, torch.float32)
+        return found
+
+    @abstractmethod
+    def soften(self, permutations: Mapping[int, Permutation]) -> dict[str, Tensor]:
+        """Return doubly stochastic matrices near permutations, from which to climb, as ``matrices`` does."""
+
     @abstractmethod
     def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
         """Return the objective of doubly stochastic matrices, in parts that do not depend on each other.
@@ -95,6 +118,10 @@ class Weights(Comparison):
         """Return the inner product of the compared parameters."""
         first, second = (self.permuted(network, permutations[network]) for network in (a, b))
         return sum(float((first[key] * second[key]).sum(dtype=torch.float64)) for key in self.keys)
+
+    def soften(self, permutations: Mapping[int, Permutation]) -> dict[str, Tensor]:
+        """Mix with the uniform matrix, .3 to .7: trials on digits and MNIST ended higher than with other mixtures."""
+        return {name: 0.3 * matrix + 0.7 / matrix.shape[1] for name, matrix in self.matrices(permutations).items()}
 
     def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
         """Relax all groups jointly."""
@@ -164,6 +191,18 @@ class Activations(Comparison):
         """Return the mean kernel of matched units."""
         relative = permutations[a].inverse() @ permutations[b]
         return activation_matching.mean_gain(self.gains[a, b], relative)
+
+    def soften(self, permutations: Mapping[int, Permutation]) -> dict[str, Tensor]:
+        """Mix half with the permutations to each reference; a uniform matrix would not change the best assignment."""
+        first = self.networks[0]
+        softened = {name: matrix / 2 for name, matrix in self.matrices(permutations).items()}
+        for to in self.networks:
+            aligned, _ = self.to_reference(to)
+            back = permutations[first] @ aligned[first].inverse()
+            brought = {network: back @ permutation for network, permutation in aligned.items()}
+            for name, matrix in self.matrices(brought).items():
+                softened[name] += matrix / (2 * len(self.networks))
+        return softened
 
     def relaxations(self, start: Mapping[str, Tensor], held: Mapping[int, Permutation]) -> list[frank_wolfe.Relaxation]:
         """Relax each group by itself."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +21,6 @@ from onebasin.match.result import Frame
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
 
-SHARE = 0.3  # of the permutation in the doubly stochastic matrix from which Frank-Wolfe starts
 Permutations = dict[int, Permutation]
 
 
@@ -60,7 +58,7 @@ def reference(
     if to is not None and to not in states:
         raise ValueError(f"to {to!r}: not one of the networks {', '.join(map(str, states))}")
     comparison = compare(similarity, symmetry, model, states, images, seed, **options)
-    found = _best_reference(comparison) if to is None else _to_reference(comparison, to)
+    found = _best_reference(comparison) if to is None else comparison.to_reference(to)
     return _frame(comparison, *found, start)
 
 
@@ -117,8 +115,8 @@ def universe(
 ) -> Frame:
     """Find the permutations of all networks and layers jointly, by Frank-Wolfe over doubly stochastic matrices.
 
-    Crisostomi et al. 2024 (arXiv 2405.17897). The first start is what ``merge_many`` finds, softened: each matrix is a
-    mixture of the permutation and the uniform matrix, for from a permutation alone no group of one network leads up.
+    Crisostomi et al. 2024 (arXiv 2405.17897). The first start is what ``merge_many`` finds, softened: each permutation
+    is mixed with others, for from a permutation alone no group of one network leads up.
     What is found is projected to permutations, each network is aligned to the others in turn as in ``merge_many``, and
     the next climb starts from that, softened again. The best of all is returned, ``merge_many`` included, so that the
     result is at least as good as it and as any reference. Groups in blocks (heads of attention) are not relaxed: they
@@ -148,7 +146,7 @@ def universe(
     current, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
     best, steps = current, 0
     for _ in range(climbs):
-        relaxations = comparison.relaxations(_soften(comparison, current), current)
+        relaxations = comparison.relaxations(comparison.soften(current), current)
         steps += max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
         projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
         found = {
@@ -160,31 +158,8 @@ def universe(
     return _frame(comparison, best, steps, start)
 
 
-def _soften(comparison: Comparison, permutations: Permutations) -> dict[str, Tensor]:
-    """Return, for each group without blocks, mixtures of the permutations with the uniform matrix."""
-    symmetry, start = comparison.symmetry, {}
-    for name, group in symmetry.groups.items():
-        if group.blocks == 1 and not symmetry.nested[name]:
-            shape = (len(permutations), group.size, group.size)
-            start[name] = torch.full(shape, (1 - SHARE) / group.size, device=comparison.device)
-            orders = np.stack([permutations[network][name] for network in comparison.networks])
-            start[name][np.arange(len(orders))[:, None], np.arange(group.size), orders] += SHARE
-    return start
-
-
-def _to_reference(comparison: Comparison, to: int) -> tuple[Permutations, int]:
-    """Return the permutations that align all networks to one, and the sweeps of the longest search."""
-    permutations, longest = {to: comparison.symmetry.identity()}, 1
-    for other in comparison.networks:
-        if other != to:
-            found, sweeps = comparison.match(min(to, other), max(to, other))
-            permutations[other] = found if to < other else found.inverse()
-            longest = max(longest, sweeps)
-    return {network: permutations[network] for network in comparison.networks}, longest
-
-
 def _best_reference(comparison: Comparison) -> tuple[Permutations, int]:
-    found = [_to_reference(comparison, to) for to in comparison.networks]
+    found = [comparison.to_reference(to) for to in comparison.networks]
     return max(found, key=lambda one: comparison.total(one[0]))
 
 
