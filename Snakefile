@@ -19,15 +19,8 @@ include: "workflow/rules/width.smk"
 include: "workflow/rules/simplex.smk"
 include: "workflow/rules/methods.smk"
 include: "workflow/rules/correction.smk"
-include: "workflow/rules/history.smk"
-include: "workflow/rules/trajectory.smk"
-include: "workflow/rules/stability.smk"
-include: "workflow/rules/layers.smk"
-include: "workflow/rules/superposition.smk"
-include: "workflow/rules/prune.smk"
-include: "workflow/rules/pruning.smk"
-include: "workflow/rules/sparsity.smk"
-include: "workflow/rules/tickets.smk"
+include: "workflow/rules/cycles.smk"
+include: "workflow/rules/embedding.smk"
 
 
 if config["networks"]:
@@ -38,6 +31,16 @@ else:
 
     include: "workflow/rules/train.smk"
     include: "workflow/rules/instability.smk"
+    include: "workflow/rules/history.smk"
+    include: "workflow/rules/trajectory.smk"
+    include: "workflow/rules/stability.smk"
+    include: "workflow/rules/layers.smk"
+    include: "workflow/rules/superposition.smk"
+    include: "workflow/rules/prune.smk"
+    include: "workflow/rules/pruning.smk"
+    include: "workflow/rules/sparsity.smk"
+    include: "workflow/rules/tickets.smk"
+    include: "workflow/rules/transfer.smk"
 
 
 include: "workflow/rules/cost.smk"

@@ -76,28 +76,29 @@ def compare(title: str, sym: symmetry.Symmetry, pairs: list[tuple[State, State]]
     )
 
 
-def mnist_networks(data_dir: str, count: int, epochs: int) -> tuple[symmetry.Symmetry, list[State]]:
-    """Train networks of three hidden layers of 512 units on MNIST."""
-    dataset = data.load("mnist", data_dir)
+def mnist_networks(
+    dataset: data.Dataset, count: int, epochs: int, folder: Path
+) -> tuple[torch.nn.Module, symmetry.Symmetry, list[State]]:
+    """Train networks of three hidden layers of 512 units on MNIST, or read those that lie in the folder."""
     states: list[State] = []
     for seed in range(count):
         model = models.build("mlp", width=512, image_shape=dataset.image_shape, classes=dataset.classes)
         models.initialise(model, seeding.generator("benchmark", seed))
         settings = train.Settings(epochs=epochs, batch_size=128, optimizer="adam", lr=1e-3)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "last.safetensors")
+        path = folder / f"seed{seed}-epoch{epochs}.safetensors"
+        if not path.exists():
             train.train(
                 model,
                 dataset,
                 settings,
                 seed_address=("benchmark", seed),
                 checkpoints={epochs: path},
-                table=Path(folder, "training.csv"),
-                work=Path(folder, "work"),
+                table=folder / f"seed{seed}.csv",
+                work=folder / "work",
                 metadata={},
             )
-            states.append(checkpoint.load(path)[0])
-    return symmetry.discover(model, dataset.tensors("train", limit=2)[0]), states
+        states.append(checkpoint.load(path)[0])
+    return model, symmetry.discover(model, dataset.tensors("train", limit=2)[0]), states
 
 
 def vgg_networks(width: int) -> tuple[symmetry.Symmetry, tuple[State, State]]:
@@ -124,7 +125,9 @@ def main() -> None:
     torch.set_num_threads(2)
     sym, pair = vgg_networks(arguments.width)
     compare(f"VGG-16, width {arguments.width}", sym, [pair], arguments.rounds)
-    sym, states = mnist_networks(arguments.data_dir, arguments.networks, arguments.epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = data.load("mnist", arguments.data_dir)
+        _, sym, states = mnist_networks(dataset, arguments.networks, arguments.epochs, Path(folder))
     pairs = [(states[a], states[b]) for a in range(len(states)) for b in range(a + 1, len(states))]
     compare("MLP 3x512 on MNIST", sym, pairs, arguments.rounds)
 

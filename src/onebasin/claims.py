@@ -84,13 +84,29 @@ def triangles(seeds: Sequence[int], matched: bool) -> list[Triangle]:
     return [weak, Triangle("strong", seeds[3], corners)] if len(seeds) > 3 else [weak]
 
 
+def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
+    """Return the permutation that takes network ``seed`` into the frame of network ``frame``, another one.
+
+    Args:
+        permutations: for each unordered pair, in one of its orders (a, b), the permutation that takes b into the frame
+            of a.
+        frame: the network whose frame is meant.
+        seed: the network to permute.
+
+    Raises:
+        KeyError: if the pair was not matched.
+    """
+    if (frame, seed) in permutations:
+        return permutations[frame, seed]
+    return permutations[seed, frame].inverse()
+
+
 def into_frame(symmetry: Symmetry, permutations: Permutations, frame: int, seed: int, state: State) -> State:
     """Return the state of network ``seed`` in the frame of network ``frame``.
 
     Args:
         symmetry: the symmetry of the networks.
-        permutations: for each unordered pair, in one of its orders (a, b), the permutation that takes b into the frame
-            of a.
+        permutations: as for ``between``.
         frame: the network whose frame is meant.
         seed: the network to permute.
         state: its state.
@@ -101,13 +117,6 @@ def into_frame(symmetry: Symmetry, permutations: Permutations, frame: int, seed:
     return state if frame == seed else symmetry.apply(between(permutations, frame, seed), state)
 
 
-def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
-    """Return the permutation that takes network ``seed`` into the frame of network ``frame``; as for ``into_frame``."""
-    if (frame, seed) in permutations:
-        return permutations[frame, seed]
-    return permutations[seed, frame].inverse()
-
-
 def endpoints(
     path: Path, states: Mapping[int, State], permutations: Permutations, symmetry: Symmetry
 ) -> tuple[State, State]:
@@ -116,7 +125,7 @@ def endpoints(
     Args:
         path: the path.
         states: the state of each network.
-        permutations: as for ``into_frame``.
+        permutations: as for ``between``.
         symmetry: the symmetry of the networks.
     """
     if path.claim == "none":

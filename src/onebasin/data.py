@@ -261,6 +261,45 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
     )
 
 
+VARIANTS = ("none", "inverted", "rotated")
+
+
+def vary(dataset: Dataset, variant: str) -> Dataset:
+    """Make another data set of the same shape and classes out of one.
+
+    Args:
+        dataset: the data set.
+        variant: "none"; "inverted", bright for dark; or "rotated", by 90 degrees counterclockwise, which needs square
+            images.
+
+    Returns:
+        The data set with all its images changed.
+
+    Raises:
+        ValueError: an unknown variant.
+        DataError: images that are not square cannot be rotated.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}: give one of {', '.join(VARIANTS)}")
+    if variant == "none":
+        return dataset
+    if variant == "rotated" and dataset.image_shape[1] != dataset.image_shape[2]:
+        raise DataError(f"images of {dataset.name} are not square: rotated, they would have another shape")
+    brightest = dataset.train_images.max()
+
+    def changed(images: Tensor) -> Tensor:
+        return (brightest - images.clamp(max=brightest)) if variant == "inverted" else images.rot90(1, (2, 3))
+
+    held_out = dataset.held_out_images
+    return replace(
+        dataset,
+        name=f"{dataset.name}, {variant}",
+        train_images=changed(dataset.train_images).contiguous(),
+        test_images=changed(dataset.test_images).contiguous(),
+        held_out_images=None if held_out is None else changed(held_out).contiguous(),
+    )
+
+
 def load(
     name: str,
     data_dir: str | Path | None = None,

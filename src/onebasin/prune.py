@@ -22,7 +22,7 @@ from torch.func import functional_call
 
 from onebasin import files
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Operations, State, Symmetry, SymmetryError, TracedSymmetry, discover, evaluation
+from onebasin.symmetry import Operations, State, Symmetry, SymmetryError, TracedSymmetry, Units, discover, evaluation
 
 KIND = "mask"
 STRATEGIES = ("global", "layer", "random")
@@ -270,17 +270,17 @@ def _unread(symmetry: Symmetry, name: str, state: State) -> Tensor:
 def _constant(model: nn.Module, state: State, images: Tensor) -> dict[str, Tensor]:
     """For each unit of each group that an intermediate shows, whether its activation never changes."""
     traced: TracedSymmetry = discover(model, images, verify=False)
-    taps: dict[int, list[tuple[str, int]]] = {}
+    taps: dict[int, list[tuple[str, Units]]] = {}
     for name in traced.groups:
         with suppress(SymmetryError):
-            index, axis = traced.intermediates(name)[0]
-            taps.setdefault(index, []).append((name, axis))
+            index, units = traced.intermediates(name)[0]
+            taps.setdefault(index, []).append((name, units))
     found: dict[str, Tensor] = {}
 
     def visit(index: int, func: object, call: dict[str, object], outs: list[Tensor]) -> None:
-        for name, axis in taps.get(index, []):
-            units = outs[0].movedim(axis, 0).flatten(1)
-            found[name] = (units.amax(1) == units.amin(1)).cpu()
+        for name, units in taps.get(index, []):
+            values = units.of(outs[0])
+            found[name] = (values.amax(0) == values.amin(0)).cpu()
 
     with evaluation(model), Operations(visit):
         functional_call(model, dict(state), (images,), tie_weights=False)

@@ -57,6 +57,12 @@ _STAGES = {
     "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
     "second": "stage at which the other one was found",
 }
+_BARRIER = {
+    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
+    "alpha": "share of the last network where the rise is largest",
+    "end_a": "metric of the first network (alpha 0), in the unit of the metric",
+    "end_b": "metric of the last network (alpha 1), in the unit of the metric",
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
@@ -196,6 +202,54 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_METRIC,
         **_BARRIER,
     },
+    "cycles": {
+        **_CELL,
+        **_METHOD,
+        "kind": "`path` or `cycle`: from one network to another, or back to the same one",
+        "length": "permutations that were composed; 0 for two networks without a permutation",
+        "networks": "seeds of the networks on the way; the last one is permuted and compared with the first",
+        "fixed_points": "cycles: fraction of units, of all groups together, that the composition leaves in place",
+        "chance": "cycles: the same fraction for uniformly random permutations",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "fixed_points": {
+        **_CELL,
+        "method": "name of the matching method in the config",
+        "length": "permutations that were composed",
+        "networks": "seeds of the networks on the cycle, from one back to itself",
+        "group": "name of the permutation group",
+        "units": "units of the group",
+        "fixed_points": "fraction of the units that the composition leaves in place, 0 to 1",
+        "chance": "the same fraction for a uniformly random permutation: 1 / units",
+    },
+    "embedding": {
+        **_CELL,
+        "narrow": "width of network b, which was padded with zero units to the width of a",
+        **_METHOD,
+        "a": "seed of the wide network",
+        "b": "seed of the padded network",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
+    "transfer": {
+        **_CELL,
+        **_METHOD,
+        "trained_a": "`first` or `second`: the data set on which network a was trained",
+        "trained_b": "`first` or `second`: the data set on which network b was trained",
+        "permutation": "found between networks a and b of the `first` or `second` set, or `across` both; `none`",
+        "a": "seed of the first network",
+        "b": "seed of the second network; the same as a only for networks of different data sets",
+        "agreement": "fraction of units placed as by the permutation found between networks a and b themselves",
+        "fixed_points": "fraction of units that the permutation leaves in place",
+        "chance": "either fraction for uniformly random permutations",
+        "data": "`first` or `second`: the data set on which it is measured",
+        **_SPLIT,
+        **_METRIC,
+        **_BARRIER,
+    },
     "training": {
         "epoch": "number of the epoch, from 1",
         "lr": "learning rate of the last step of the epoch",
@@ -211,10 +265,11 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "layer", "permutation", "mask"})
-_TEXT |= {"first", "second", "group", "kind", "matched"}
+_TEXT |= {"first", "second", "group", "kind", "matched", "networks", "trained_a", "trained_b", "data"}
 _WHOLE = frozenset(
     {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"}
     | {"level", "source", "weights", "remaining", "units", "dead_units", "found", "rewound", "place", "layers"}
+    | {"length", "narrow"}
 )
 _WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "place"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
@@ -223,6 +278,15 @@ CHILD = ("model", "width", "seed", "shared", "split")
 """Columns that name a curve between a network and its child."""
 LEVEL = ("model", "width", "level", "density", "permutation", "method", "a", "b", "split")
 """Columns that name a curve between two networks at a level of pruning."""
+CYCLE = ("model", "width", "method", "kind", "length", "networks", "fixed_points", "chance", "split")
+"""Columns that name a curve between the ends of a path, or around a cycle, of matched networks."""
+EMBEDDED = ("model", "width", "narrow", "method", "a", "b", "split")
+"""Columns that name a curve between a wide network and a padded one."""
+TRANSFERRED = (
+    *("model", "width", "method", "trained_a", "trained_b", "permutation", "a", "b"),
+    *("agreement", "fixed_points", "chance", "data", "split"),
+)
+"""Columns that name a curve between networks of one or of two data sets."""
 _MATCHED = ("model", "width", "method", "a", "b")
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import os
 import pickle
@@ -478,3 +479,28 @@ def test_bad_image_folders_are_one_readable_line(tmp_path):
     image.symlink_to("nothing")
     refused(folder, "train/cat/1.png cannot be read (No such file or directory): repair or remove it")
     assert sorted(os.listdir(folder)) == ["test", "train"]
+
+
+def test_variants_are_other_images_of_the_same_shape_and_labels():
+    digits = data.hold_out(data.load("digits"), 0.1)
+    for variant in data.VARIANTS:
+        varied = data.vary(digits, variant)
+        for split in digits.splits:
+            (images, labels), (others, other_labels) = digits.raw(split), varied.raw(split)
+            assert others.shape == images.shape and torch.equal(labels, other_labels)
+            assert torch.equal(images, others) == (variant == "none")
+    rotated = data.vary(digits, "rotated").test_images
+    assert torch.equal(rotated[0, 0, 0], digits.test_images[0, 0, :, -1])
+    inverted = data.vary(digits, "inverted").train_images
+    assert torch.equal(inverted + digits.train_images, torch.full_like(inverted, 16))
+
+
+def test_a_variant_that_cannot_be_is_refused():
+    digits = data.load("digits")
+    with pytest.raises(ValueError, match="unknown variant 'upside'"):
+        data.vary(digits, "upside")
+    oblong = dataclasses.replace(
+        digits, train_images=digits.train_images[:, :, :4], test_images=digits.test_images[:, :, :4]
+    )
+    with pytest.raises(data.DataError, match="not square"):
+        data.vary(oblong, "rotated")

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from onebasin import figures, tables
+import onebasin.cycles
+from onebasin import figures, seeding, tables
 from onebasin.figures import style
 from onebasin.figures.interval import bootstrap
 
@@ -215,6 +216,55 @@ def tickets_frame():
     return pd.DataFrame(rows)
 
 
+def cycles_frame(seeds=range(4)):
+    rows = []
+    for (model, widths), method in itertools.product(MODELS.items(), ["none", "weights", "activations"]):
+        for width, kind, length in itertools.product(widths, ["path", "cycle"], range(5)):
+            if (method == "none") != (length == 0) or kind == "cycle" and length < 3:
+                continue
+            draw = onebasin.cycles.closed if kind == "cycle" else onebasin.cycles.paths
+            fixed = {"fixed_points": 0.3 / length, "chance": 1 / width} if kind == "cycle" else {}
+            about = {"model": model, "width": width, "method": method, "kind": kind, "length": length}
+            about |= {"fixed_points": None, "chance": None, **fixed}
+            for networks in draw(list(seeds), max(length, 1), 100, seeding.generator("test")):
+                for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+                    value = 0.1 * (1 + length) * width**-0.3 * (1 + 0.05 * networks[1])
+                    ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+                    named = {"networks": "-".join(map(str, networks)), "split": split, "metric": metric}
+                    rows.append({**about, **named, **ends})
+    return pd.DataFrame(rows).astype({"fixed_points": float, "chance": float})
+
+
+def embedding_frame():
+    rows = []
+    for model, method, narrow in itertools.product(MODELS, ["none", "weights", "activations"], [2, 3]):
+        for split, metric, a, b in itertools.product(["train", "test"], ["loss", "error"], range(3), range(3)):
+            about = {"model": model, "width": 8, "narrow": narrow, "method": method, "a": a, "b": b}
+            value = height({"none": "none"}.get(method, "weak"), narrow, a, b)
+            ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+            rows.append({**about, "split": split, "metric": metric, **ends})
+    return pd.DataFrame(rows)
+
+
+def transfer_frame():
+    rows = []
+    kinds = [("first", "first"), ("second", "second"), ("first", "second")]
+    for (trained_a, trained_b), method, a, b in itertools.product(kinds, ["none", "weights"], range(3), range(3)):
+        across = trained_a != trained_b
+        if a > b or a == b and not across:
+            continue
+        founds = ["none"] if method == "none" else ["across"] if a == b else ["first", "second", "across"]
+        for model, found, data in itertools.product(MODELS, founds, dict.fromkeys((trained_a, trained_b))):
+            about = {"model": model, "width": 8, "method": method, "trained_a": trained_a, "trained_b": trained_b}
+            share = None if method == "none" else 0.5
+            about |= {"permutation": found, "a": a, "b": b, "agreement": share, "fixed_points": share, "data": data}
+            about |= {"chance": None if method == "none" else 0.125}
+            for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+                ends = {"barrier": 0.1 + 0.01 * a + 0.03 * b, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+                rows.append({**about, "split": split, "metric": metric, **ends})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
     "pruning": pruning_frame,
     "sparsity": sparsity_frame,
@@ -222,6 +272,9 @@ FRAMES = {
     "pairs": pairs_frame,
     "width": width_frame,
     "simplex": simplex_frame,
+    "cycles": cycles_frame,
+    "embedding": embedding_frame,
+    "transfer": transfer_frame,
     "methods": methods_frame,
     "instability": instability_frame,
     "correction": correction_frame,
@@ -672,3 +725,28 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
     )
     assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…20\n(3)"]
     assert len(panel(figure, 0, 1).lines) == 7
+
+
+def test_cycles_draws_every_path_and_cycle():
+    frame = cycles_frame()
+    figure = figures.cycles(frame)
+    panels = {
+        (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
+    }
+    cell = frame[(frame["model"] == "mlp") & (frame["width"] == 64)]
+    for row, metric in enumerate(["error", "loss"]):
+        np.testing.assert_allclose(measurements(panels[row, 1]), np.sort(cell.loc[cell["metric"] == metric, "barrier"]))
+    drawn = cell[(cell["kind"] == "cycle") & (cell["metric"] == "error") & (cell["split"] == "train")]
+    np.testing.assert_allclose(measurements(panels[2, 1]), np.sort(drawn["fixed_points"]))
+    labels = [label.get_text() for label in panels[0, 0].get_xticklabels()]
+    assert labels == ["none", "1", "2", "3", "3↺", "4↺"]
+    assert any(list(line.get_ydata()) == [1 / 64] * 2 for line in panels[2, 1].lines)
+
+
+def test_embedding_draws_every_wide_and_padded_network_against_the_narrow_width():
+    frame = embedding_frame()
+    figure = figures.embedding(frame)
+    axis = figure.axes[0]
+    cell = frame[(frame["model"] == "mlp") & (frame["metric"] == "error") & (frame["split"] == "train")]
+    np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
+    assert list(axis.get_xticks()) == [2, 3] and "in width 8" in axis.get_ylabel()

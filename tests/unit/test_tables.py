@@ -36,6 +36,10 @@ FILES = {
     for name in ("pairs", "width", "simplex", "methods", "instability", "pruning", "sparsity", "tickets")
 } | {
     "correction": "tables/correction.csv",
+    "cycles": "tables/cycles.csv",
+    "transfer": "tables/transfer.csv",
+    "embedding": "tables/embedding.csv",
+    "fixed_points": "tables/fixed_points.csv",
     **{name: f"tables/{name}.csv" for name in ("trajectory", "stability", "layers", "superposition")},
     "training": "networks/<model>/width<W>/seed<S>/training.csv",
     "measurements": "measurements/<model>/width<W>/<method>.csv",

@@ -118,6 +118,21 @@ def study(tmp_path_factory):
     return Workplace(folder)
 
 
+@pytest.fixture(scope="session")
+def history(study, tmp_path_factory):
+    """The tiny study with the experiments on the history of training finished, and its config."""
+    copy = study.copy(tmp_path_factory.mktemp("history") / "copy")
+    config = {
+        **yaml.safe_load(yaml.safe_dump(TINY)),
+        "history": {"widths": [2, 4], "epochs": [1, 0], "points": 3},
+        "layers": {"epochs": [0]},
+        "superposition": {"sets": [[1, 3]]},
+        "experiments": ["trajectory", "stability", "layers", "superposition"],
+    }
+    copy.snakemake(*copy.configure(config))
+    return copy, config
+
+
 @pytest.fixture
 def tiny():
     """The config of the tiny study, to be changed."""

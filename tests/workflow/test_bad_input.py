@@ -94,6 +94,41 @@ CASES = {
         "levels up to pruning.levels, 3",
     ),
     "method named like a mask": ({"matching": [{**WEIGHTS, "name": "random"}]}, "matching[0].name", "any other name"),
+    "cycles at a width of no model": (
+        {"cycles": {"widths": [17]}, "experiments": ["cycles"]},
+        "cycles.widths[0]",
+        "16, 32, 64",
+    ),
+    "too few networks for a cycle": (
+        {"seeds": [0, 1], "experiments": ["cycles"]},
+        "seeds",
+        "at least 3, for a cycle",
+    ),
+    "padded to a width of no model": (
+        {"embedding": {"wide": 17}, "experiments": ["embedding"]},
+        "embedding.wide",
+        "16, 32, 64",
+    ),
+    "padded networks that are not narrower": (
+        {"embedding": {"wide": 64, "narrow": [16, 64]}, "experiments": ["embedding"]},
+        "embedding.narrow[1]",
+        "Allowed: 16, 32",
+    ),
+    "a second data set at a width of no model": (
+        {"transfer": {"widths": [17]}, "experiments": ["transfer"]},
+        "transfer.widths[0]",
+        "16, 32, 64",
+    ),
+    "a second data set of another shape": (
+        {"transfer": {"data": {"name": "mnist"}}, "experiments": ["transfer"]},
+        "transfer.data.name",
+        "Allowed: digits",
+    ),
+    "the first data set again": (
+        {"transfer": {"data": {"variant": "none"}}, "experiments": ["transfer"]},
+        "transfer.data.variant",
+        "another variant",
+    ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "module of a factory that is not there": (
         {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},

@@ -12,25 +12,6 @@ PAIRS = list(itertools.combinations(SEEDS, 2))
 METHODS = ("weights", "activations")
 EPOCHS = (0, 1, 3)
 NAMES = ("trajectory", "stability", "layers", "superposition")
-EXPERIMENTS = {
-    "history": {"widths": [2, 4], "epochs": [1, 0], "points": 3},
-    "layers": {"epochs": [0]},
-    "superposition": {"sets": [[1, 3]]},
-}
-
-
-@pytest.fixture(scope="module")
-def history(study, tmp_path_factory):
-    copy = study.copy(tmp_path_factory.mktemp("history") / "copy")
-    config = {**load_tiny(), **EXPERIMENTS, "experiments": list(NAMES)}
-    copy.snakemake(*copy.configure(config))
-    return copy
-
-
-def load_tiny():
-    from conftest import TINY
-
-    return TINY
 
 
 def table(study, name):
@@ -38,7 +19,7 @@ def table(study, name):
 
 
 def test_trajectory_has_every_epoch_against_every_epoch(history):
-    rows = table(history, "trajectory")
+    rows = table(history[0], "trajectory")
     cells = [("mlp", 4), ("cnn", 2)]
     expected = {
         (*cell, method, found, epoch, a, b, split, metric)
@@ -55,12 +36,12 @@ def test_trajectory_has_every_epoch_against_every_epoch(history):
 def test_the_end_under_the_final_permutation_is_what_pairs_measures(history):
     """Three points against five: the middle and the ends are the same."""
     curves = {}
-    for row in table(history, "pairs"):
+    for row in table(history[0], "pairs"):
         if row["split"] == "test" and row["alpha"] in (0, 0.5, 1):
             key = tuple(row[name] for name in ("model", "width", "method", "a", "b"))
             curves.setdefault(key, {})[row["alpha"]] = row["loss"]
     checked = 0
-    for row in table(history, "trajectory"):
+    for row in table(history[0], "trajectory"):
         if (row["epoch"], row["split"], row["metric"]) == (3, "test", "loss") and row["found"] in (None, 3):
             curve = curves[tuple(row[name] for name in ("model", "width", "method", "a", "b"))]
             assert row["barrier"] == pytest.approx(max(0, curve[0.5] - (curve[0] + curve[1]) / 2), abs=1e-6)
@@ -69,12 +50,12 @@ def test_the_end_under_the_final_permutation_is_what_pairs_measures(history):
 
 
 def test_stability_compares_the_permutations_on_disk(history):
-    rows = table(history, "stability")
+    rows = table(history[0], "stability")
     stages = [("epoch0", "epoch1"), ("epoch0", "epoch3"), ("epoch1", "epoch3")]
     groups = {"mlp": 2, "cnn": 2}
     assert len(rows) == sum(groups.values()) * len(METHODS) * len(PAIRS) * len(stages)
     assert {(row["first"], row["second"]) for row in rows} == set(stages)
-    folder = history.results / "permutations/mlp/width4/activations"
+    folder = history[0].results / "permutations/mlp/width4/activations"
     early, late = (Permutation.load(folder / name) for name in ("epoch1/0-2.safetensors", "0-2.safetensors"))
     mine = {
         row["group"]: (row["units"], row["fixed"])
@@ -85,13 +66,13 @@ def test_stability_compares_the_permutations_on_disk(history):
 
 
 def test_layers_has_every_hybrid_and_ends_at_the_final_permutation(history):
-    rows = [row for row in table(history, "layers") if (row["split"], row["metric"]) == ("train", "error")]
+    rows = [row for row in table(history[0], "layers") if (row["split"], row["metric"]) == ("train", "error")]
     kinds = {("none", None)} | {("rewound", None)}
     kinds |= set(itertools.product(("bottom_up", "top_down", "one_in", "one_out"), (1, 2, 3)))
     assert {(row["kind"], row["place"]) for row in rows} == kinds and {row["layers"] for row in rows} == {3}
     assert len(rows) == 2 * len(PAIRS) * (1 + len(METHODS) * 13)
     found = {}
-    for row in table(history, "trajectory"):
+    for row in table(history[0], "trajectory"):
         if (row["epoch"], row["split"], row["metric"]) == (3, "train", "error"):
             found[tuple(row[name] for name in ("model", "method", "a", "b", "found"))] = row["barrier"]
     same = {("bottom_up", 3): 3, ("top_down", 1): 3, ("rewound", None): 0, ("none", None): None}
@@ -102,7 +83,7 @@ def test_layers_has_every_hybrid_and_ends_at_the_final_permutation(history):
 
 
 def test_superposition_stands_beside_single_checkpoints(history):
-    rows = table(history, "superposition")
+    rows = table(history[0], "superposition")
     per_cell = len(PAIRS) * len(EPOCHS) * 2 * 2
     assert len(rows) == 2 * per_cell * (1 + len(METHODS) * (len(EPOCHS) + 1))
     assert {(row["method"], row["matched"]) for row in rows} == {("none", "none")} | set(
@@ -112,27 +93,27 @@ def test_superposition_stands_beside_single_checkpoints(history):
 
 def test_every_figure_is_there_and_nothing_is_left_to_do(history):
     for name in NAMES:
-        assert (history.results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    config = {**load_tiny(), **EXPERIMENTS, "experiments": list(NAMES)}
-    assert history.plan(*history.configure(config)) == {}
+        assert (history[0].results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    place, config = history[0], dict(history[1])
+    assert place.plan(*place.configure(config)) == {}
     config["superposition"] = {"sets": [[1, 3], [0, 3]]}
     jobs = {"superposition_measure": 2, "superposition_table": 1, "superposition_figure": 1, "all": 1}
-    assert history.plan(*history.configure(config)) == jobs
+    assert place.plan(*place.configure(config)) == jobs
     config["methods_together"] = False
-    assert history.plan("superposition", *history.configure(config))["superposition_measure"] == 2 * len(METHODS)
+    assert place.plan("superposition", *place.configure(config))["superposition_measure"] == 2 * len(METHODS)
 
 
 def test_disjoint_pairs_alone(history, tmp_path):
-    copy = history.copy(tmp_path / "copy")
-    config = {**load_tiny(), **EXPERIMENTS, "experiments": ["trajectory"]}
+    copy = history[0].copy(tmp_path / "copy")
+    config = {**history[1], "experiments": ["trajectory"]}
     config["history"] = {**config["history"], "pairs": "disjoint", "widths": [4]}
     copy.snakemake(*copy.configure(config))
     assert {(row["a"], row["b"]) for row in table(copy, "trajectory")} == {(0, 1), (2, 3)}
 
 
 def test_stability_compares_levels_of_pruning_where_the_study_prunes(history, tmp_path):
-    copy = history.copy(tmp_path / "copy")
-    config = {**load_tiny(), **EXPERIMENTS, "experiments": ["stability", "sparsity"]}
+    copy = history[0].copy(tmp_path / "copy")
+    config = {**history[1], "experiments": ["stability", "sparsity"]}
     configfile = copy.configure(config)
     plan = copy.plan("stability", *configfile)
     jobs = {"prune": 2, "prune_align": 1, "stability_measure": 1, "stability_table": 1, "stability_figure": 1}

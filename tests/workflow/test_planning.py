@@ -68,6 +68,7 @@ EXPERIMENTS = {
     *("pairs", "width", "simplex", "methods", "instability", "correction"),
     *("pruning", "sparsity", "tickets"),
     *("trajectory", "stability", "layers", "superposition"),
+    *("cycles", "embedding", "transfer"),
 }
 
 
@@ -111,7 +112,8 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     history = {"trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
-    assert with_gpu == {"train", "measure", "simplex_measure"} | pruning | history
+    others = {"train", "measure", "simplex_measure", "cycles_measure", "embedding_measure"}
+    assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
     )

@@ -97,6 +97,9 @@ def test_enumerations_are_those_of_the_library():
     assert SCHEMA["properties"]["pruning"]["properties"]["strategy"]["enum"] == list(prune.STRATEGIES)
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
+    second = SCHEMA["properties"]["transfer"]["properties"]["data"]["properties"]
+    assert set(second["name"]["enum"]) == set(data.DATASETS)
+    assert second["variant"]["enum"] == list(data.VARIANTS)
     assert set(resolved(training["optimizer"])["enum"]) == set(train.OPTIMIZERS)
     assert set(resolved(training["schedule"])["enum"]) == set(train.SCHEDULES)
     assert set(resolved(training["augment"])["enum"]) == set(train.AUGMENTATIONS)

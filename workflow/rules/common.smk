@@ -57,6 +57,14 @@ CELLS_WITH_CHILDREN = cells_at(config["instability"]["widths"])
 CORRECTED_CELLS = cells_at(config["correction"]["widths"])
 HISTORY_CELLS = cells_at(config["history"]["widths"])
 PRUNED_CELLS = cells_at(config["pruning"]["widths"])
+CYCLE_CELLS = cells_at(config["cycles"]["widths"])
+TRANSFER_CELLS = cells_at(config["transfer"]["widths"])
+EMBEDDED_CELLS = [
+    f"{cell}/narrow{narrow}"
+    for cell in cells_at([config["embedding"]["wide"]])
+    for narrow in config["embedding"]["narrow"]
+    if narrow in MODELS[cell.partition("/")[0]]["widths"]
+]
 
 LAST_EPOCH = config["training"]["epochs"]
 
@@ -126,6 +134,7 @@ pathvars:
 wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     width=r"[1-9]\d*",
+    narrow=r"[1-9]\d*",
     seed=r"\d+",
     shared=r"\d+",
     level=r"[1-9]\d*",
@@ -227,6 +236,46 @@ def permutations_at(stages, methods):
             allow_missing=True,
         )
     ]
+
+
+def transferred_permutations_of(wildcards):
+    """The permutation files of a second data set, and across both, that a measure job needs."""
+    return expand(
+        "<results>/transfer/permutations/{model}/width{width}/{method}/{place}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=methods_of(wildcards),
+        place=[f"{found}/{pair}" for found in ("second", "across") for pair in PAIRS]
+        + [f"across/{seed}-{seed}" for seed in SEEDS],
+    )
+
+
+def files_of_level_before(wildcards, name):
+    """A file of the level before, for each network of a pruning job; level 0 is the trained network."""
+    level = int(wildcards.level) - 1
+    stage = f"level{level}/" if level else ""
+    paths = expand(
+        "<results>/networks/{model}/width{width}/{network}/{stage}{name}.safetensors",
+        network=TRAINED,
+        stage=stage,
+        name=name,
+        allow_missing=True,
+    )
+    return expand(paths, **dict(wildcards.items()))
+
+
+def permutations_of_tickets(wildcards):
+    """The permutation files that a tickets job needs: those between the networks that exchange masks."""
+    pairs = TICKET_PAIRS
+    if not config["seeds_together"]:
+        pairs = [sorted((int(wildcards.source), int(wildcards.seed)))]
+    return expand(
+        "<results>/permutations/{model}/width{width}/{method}/{pair}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=METHODS,
+        pair=[f"{a}-{b}" for a, b in pairs],
+    )
 
 
 def experiment_files(names):

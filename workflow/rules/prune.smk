@@ -5,21 +5,6 @@ Makes: results/<study>/networks/<model>/width<width>/seed<seed>/level<level>/ wi
 again under it, and training.csv; results/<study>/permutations/<model>/width<width>/<method>/level<level>/ as align does.
 """
 
-
-def files_of_level_before(wildcards, name):
-    """A file of the level before, for each network of a pruning job; level 0 is the trained network."""
-    level = int(wildcards.level) - 1
-    stage = f"level{level}/" if level else ""
-    paths = expand(
-        "<results>/networks/{model}/width{width}/{network}/{stage}{name}.safetensors",
-        network=TRAINED,
-        stage=stage,
-        name=name,
-        allow_missing=True,
-    )
-    return expand(paths, **dict(wildcards.items()))
-
-
 PRUNE_WORK = Work(trainings=len(TRAINED))
 
 

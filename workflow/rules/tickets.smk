@@ -8,20 +8,6 @@ results/<study>/tables/tickets.csv and results/<study>/figures/tickets.png and .
 """
 
 
-def permutations_of_tickets(wildcards):
-    """The permutation files that a tickets job needs: those between the networks that exchange masks."""
-    pairs = TICKET_PAIRS
-    if not config["seeds_together"]:
-        pairs = [sorted((int(wildcards.source), int(wildcards.seed)))]
-    return expand(
-        "<results>/permutations/{model}/width{width}/{method}/{pair}.safetensors",
-        model=wildcards.model,
-        width=wildcards.width,
-        method=METHODS,
-        pair=[f"{a}-{b}" for a, b in pairs],
-    )
-
-
 rule tickets:
     """Accuracy of networks trained again under their own mask and under those of others."""
     input:

@@ -25,13 +25,19 @@ NETWORKS_NEEDED = {
     "pruning": (1, "a network"),
     "sparsity": (2, "a pair"),
     "tickets": (2, "a pair"),
+    "cycles": (3, "a cycle"),
+    "embedding": (1, "a wide network and a narrow one"),
+    "transfer": (2, "a pair"),
 }
 
 # Experiments of the section `history`.
 OF_HISTORY = ("trajectory", "stability", "layers", "superposition")
 
 # Experiments that train networks of their own, or need checkpoints from the training of the others.
-NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", *OF_HISTORY)
+NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", "transfer", *OF_HISTORY)
+
+# Data sets whose images have the same shape, and which have as many classes.
+ALIKE = [("mnist", "fashion_mnist"), ("cifar10", "svhn")]
 
 
 def refuse(key, problem):
@@ -218,6 +224,34 @@ def check_widths(key, widths, models):
             refuse(f"{key}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
 
 
+def check_embedding(embedding, models):
+    """Refuse widths that no model has, and narrow ones that are not narrower or of no model that has the wide one."""
+    wide = embedding["wide"]
+    known = {width for model in models for width in model["widths"]}
+    if wide not in known:
+        refuse("embedding.wide", f"{wide} is a width of no model. Allowed: {', '.join(map(str, sorted(known)))}")
+    below = sorted({width for model in models if wide in model["widths"] for width in model["widths"] if width < wide})
+    for index, width in enumerate(embedding["narrow"]):
+        if width not in below:
+            allowed = ", ".join(map(str, below)) or f"none, so another embedding.wide than {wide}"
+            refuse(
+                f"embedding.narrow[{index}]",
+                f"{width} is no smaller width of a model that has the width {wide}. Allowed: {allowed}",
+            )
+
+
+def check_transfer(first, second):
+    """Refuse a second data set of another shape, or the first one again."""
+    alike = next((group for group in ALIKE if first in group), (first,))
+    if second["name"] not in alike:
+        refuse(
+            "transfer.data.name",
+            f"{second['name']!r} has other images or classes than {first!r}. Allowed: {', '.join(alike)}",
+        )
+    if second == {"name": first, "variant": "none"}:
+        refuse("transfer.data.variant", "'none' makes no second data set. Allowed: another variant, or another name")
+
+
 def check_shared(shared, epochs):
     late = [epoch for epoch in shared if epoch >= epochs]
     if late:
@@ -287,9 +321,13 @@ def check(config):
         check_networks("networks", config["networks"], config["experiments"])
         config["seeds"] = list(range(len(config["networks"])))
     check_networks("seeds", config["seeds"], config["experiments"])
-    for name in ("simplex", "instability", "correction"):
+    for name in ("simplex", "instability", "correction", "cycles", "transfer"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
+    if "transfer" in config["experiments"]:
+        check_transfer(config["data"]["name"], config["transfer"]["data"])
+    if "embedding" in config["experiments"]:
+        check_embedding(config["embedding"], config["models"])
     if "instability" in config["experiments"]:
         check_shared(config["instability"]["epochs"], training["epochs"])
     if min(config["history"]["epochs"]) >= training["epochs"]:

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
 from cell import Cell, State
 
 from onebasin import checkpoint, match, symmetry, tables
@@ -15,12 +16,20 @@ from onebasin import checkpoint, match, symmetry, tables
 CHECKED_IMAGES = 256
 
 
-def find(cell: Cell, state_a: Any, state_b: Any, settings: Mapping[str, Any]) -> match.Match:
-    """Match two networks, each given as one state or as several from the same moments of training.
+def find(
+    cell: Cell, state_a: Any, state_b: Any, settings: Mapping[str, Any], images: torch.Tensor | None = None
+) -> match.Match:
+    """Match two networks, and check that the permutation leaves the function of network b unchanged.
 
-    The permutation found is checked to leave the function of network b unchanged.
+    Args:
+        cell: the model of the networks.
+        state_a: a network, as one state or as several from different moments of its training.
+        state_b: the other network, from the same moments.
+        settings: an item of the section `matching` of the config.
+        images: on which activations are compared and functions checked; the training images unless given.
     """
-    images, _ = cell.images("train")
+    if images is None:
+        images, _ = cell.images("train")
     method = match.METHODS[settings["algorithm"]]
     # A method takes what its parameters name.
     given = {"symmetry": cell.symmetry, "model": cell.model, "images": images}

@@ -41,19 +41,26 @@ class Cell:
         return self.dataset.tensors(split, limit=limit, device=self.device)
 
 
-def open_cell(snakemake: Any) -> Cell:
-    """Read what a job names as its inputs `data` and `networks`, and as its params `architecture` and `seeds`."""
+def open_cell(snakemake: Any, width: str = "width", networks: str = "networks", data_set: str = "data") -> Cell:
+    """Read what a job names as its inputs, the data set and the networks, and as its params `architecture` and `seeds`.
+
+    Args:
+        snakemake: the job.
+        width: the wildcard that is the width of the networks.
+        networks: the name of the input files of the networks.
+        data_set: the name of the input file of the data set.
+    """
     torch.set_num_threads(snakemake.threads)
     where = device(snakemake)
-    width = int(snakemake.wildcards.width)
-    dataset = data.open_(snakemake.input.data)
-    model = network.build(snakemake.params.architecture, width, dataset).to(where).eval()
+    size = int(snakemake.wildcards[width])
+    dataset = data.open_(snakemake.input[data_set])
+    model = network.build(snakemake.params.architecture, size, dataset).to(where).eval()
     states = {
         seed: checkpoint.load(path, where)[0]
-        for seed, path in zip(snakemake.params.seeds, snakemake.input.networks, strict=True)
+        for seed, path in zip(snakemake.params.seeds, snakemake.input[networks], strict=True)
     }
     found = symmetry.discover(model, dataset.tensors("train", limit=2, device=where)[0])
-    address = {"model": snakemake.wildcards.model, "width": width}
+    address = {"model": snakemake.wildcards.model, "width": size}
     return Cell(address, dataset, model, states, found, where)
 
 

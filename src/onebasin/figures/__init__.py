@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from onebasin.figures.correction import correction
+from onebasin.figures.cycles import cycles
+from onebasin.figures.embedding import embedding
 from onebasin.figures.instability import instability
 from onebasin.figures.layers import layers
 from onebasin.figures.methods import methods
@@ -20,6 +22,7 @@ from onebasin.figures.style import save
 from onebasin.figures.superposition import superposition
 from onebasin.figures.tickets import tickets
 from onebasin.figures.trajectory import trajectory
+from onebasin.figures.transfer import transfer
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -36,12 +39,17 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "pruning": pruning,
     "sparsity": sparsity,
     "tickets": tickets,
+    "cycles": cycles,
+    "embedding": embedding,
+    "transfer": transfer,
 }
 """Experiment name to the function that draws its table."""
 
 __all__ = [
     "FIGURES",
     "correction",
+    "cycles",
+    "embedding",
     "instability",
     "methods",
     "pairs",
@@ -50,5 +58,6 @@ __all__ = [
     "simplex",
     "sparsity",
     "tickets",
+    "transfer",
     "width",
 ]

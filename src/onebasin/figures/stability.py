@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from onebasin.figures import style
-from onebasin.figures.style import GREY, LINES, OKABE_ITO
+from onebasin.figures.style import GREY, LINES, OKABE_ITO, Mark
 from onebasin.figures.trajectory import heat_map
 
 
@@ -43,7 +43,9 @@ def stability(frame: DataFrame) -> Figure:
         below[0].set_ylabel(f"{model}, width {width}\nfixed against the end")
         figure.colorbar(image, ax=above, pad=0.02, aspect=14).set_label("fixed points, all groups")
         handles = [
-            Line2D([], [], color=OKABE_ITO[i % 6], linestyle=LINES[i // 6 % 6], label=f"{name}\n1/n = 1/{units[name]}")
+            Mark(name, OKABE_ITO[i % 6], line=LINES[i // 6 % 6]).handle(
+                marker="", label=f"{name}\n1/n = 1/{units[name]}"
+            )
             for i, name in enumerate(units.index)
         ]
         handles.append(Line2D([], [], color=GREY, linewidth=0.7, linestyle=(0, (1, 2)), label="chance, 1/n"))
@@ -71,7 +73,7 @@ def _overall(frame: DataFrame, stages: list[str]) -> np.ndarray:
     """Fixed points of all groups together [stages, stages], means over pairs; a stage agrees with itself."""
     weighted = frame.assign(stay=frame["fixed"] * frame["units"]).groupby(["first", "second"])[["stay", "units"]].sum()
     values = np.eye(len(stages))
-    for (first, second), share in (weighted["stay"] / weighted["units"]).items():
+    for first, second, share in (weighted["stay"] / weighted["units"]).reset_index().itertuples(index=False):
         row, column = stages.index(first), stages.index(second)
         values[row, column] = values[column, row] = share
     return values

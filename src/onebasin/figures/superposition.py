@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,7 +71,7 @@ def _spell(name: str) -> str:
     return name.replace("+", " + ")
 
 
-def _several(names: list[str]) -> dict[str, tuple[str, object]]:
+def _several(names: list[str]) -> dict[str, tuple[str, Any]]:
     """Colour and line of each set of epochs; the colours of the methods come first in the palette."""
     return {name: (OKABE_ITO[(index + 2) % 6], LINES[index % 6]) for index, name in enumerate(names)}
 

@@ -98,7 +98,9 @@ def strip_at(axis: Axes, frame: DataFrame, places: Any, mark: Mark, *, joined: b
     )  # fmt: skip
     groups = frame.groupby(places)
     bars = [bootstrap(group["barrier"].to_numpy(), group[["a", "b"]].to_numpy()) for _, group in groups]
-    axis.vlines(list(groups.groups), *np.reshape(bars, (-1, 2)).T, color=mark.colour, linewidth=1.0)
+    axis.vlines(
+        groups["barrier"].mean().index.to_numpy(), *np.reshape(bars, (-1, 2)).T, color=mark.colour, linewidth=1.0
+    )
     axis.plot(
         groups["barrier"].mean(), color=mark.colour, linestyle=mark.line if joined else "none", linewidth=1.0,
         marker=mark.marker, markersize=3.6, markeredgecolor="white", markeredgewidth=0.4,

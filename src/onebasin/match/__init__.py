@@ -1,9 +1,30 @@
-"""Matching: find the permutation that brings one network into the frame of another."""
+"""Matching: find the permutations that bring networks into a common frame, two at a time or any number at once."""
+
+from collections.abc import Callable
 
 from onebasin.match.activation_matching import activations
-from onebasin.match.result import Match, similarity
+from onebasin.match.frames import merge_many, reference, universe
+from onebasin.match.result import Frame, Match, similarity
+from onebasin.match.straight_through import ste
 from onebasin.match.weight_matching import weights
 
-__all__ = ["METHODS", "Match", "activations", "similarity", "weights"]
+__all__ = [
+    "FRAMES",
+    "METHODS",
+    "Frame",
+    "Match",
+    "activations",
+    "merge_many",
+    "reference",
+    "similarity",
+    "universe",
+    "weights",
+]
 
 METHODS = {"weights": weights, "activations": activations}
+FRAMES: dict[str, Callable[..., Frame]] = {
+    "reference": reference,
+    "merge_many": merge_many,
+    "universe": universe,
+    "ste": ste,
+}

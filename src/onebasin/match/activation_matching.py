@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from torch.func import functional_call
 
 from onebasin.match.assignment import assign, assign_blocks, assign_within
 from onebasin.match.result import Match, several
+from onebasin.permutation import Permutation
 from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, Units, discover, evaluation
 
+Gains = Mapping[str, Tensor]
 KERNELS = ("correlation", "cosine", "linear")
 INTERMEDIATES = ("last", "first", "all")
 
@@ -59,6 +62,52 @@ def activations(
         ValueError: for an unknown kernel or intermediate, or fewer than 2 images.
         SymmetryError: if no intermediate shows the units of a group.
     """
+    start = time.perf_counter()
+    gains = correlations(
+        symmetry,
+        model,
+        [state_a, state_b],
+        images,
+        kernel=kernel,
+        n_images=n_images,
+        intermediate=intermediate,
+        batch_size=batch_size,
+    )[0, 1]
+    permutation = best_order(symmetry, gains)
+    return Match(permutation, mean_gain(gains, permutation), 1, time.perf_counter() - start)
+
+
+def correlations(
+    symmetry: Symmetry,
+    model: nn.Module,
+    states: Sequence[State | Sequence[State]],
+    images: Tensor,
+    *,
+    kernel: str = "correlation",
+    n_images: int | None = None,
+    intermediate: str = "last",
+    batch_size: int = 512,
+) -> dict[tuple[int, int], Gains]:
+    """Compare the units of n networks by their activations, in one pass over the images.
+
+    Args:
+        symmetry: the symmetry of ``model``.
+        model: the module of all networks.
+        states: for each of n networks its state dict, on the device to compute on, or several, as for ``activations``.
+        images: unaugmented training images [N, …], on the same device.
+        kernel: as for ``activations``.
+        n_images: as for ``activations``.
+        intermediate: as for ``activations``.
+        batch_size: images per forward pass of two networks; of more, so many fewer that memory stays the same.
+
+    Returns:
+        For each pair of positions a < b in ``states``, and each group in which no other one is nested, the kernel
+        [units of a, units of b].
+
+    Raises:
+        ValueError: for an unknown kernel or intermediate, or fewer than 2 images.
+        SymmetryError: if no intermediate shows the units of a group.
+    """
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
     if intermediate not in INTERMEDIATES:
@@ -66,27 +115,34 @@ def activations(
     images = images[:n_images]
     if len(images) < 2:
         raise ValueError(f"activation matching needs at least 2 images, not {len(images)}")
-    start = time.perf_counter()
-    states_a, states_b = several(state_a, state_b)
-    children = {name: [c for c, group in symmetry.groups.items() if name in group.within] for name in symmetry.groups}
-    read = [name for name in symmetry.groups if not children[name]]
-    moments = {name: _Moments() for name in read}
+    networks = several(*states)
+    pairs = list(combinations(range(len(networks)), 2))
+    read = [name for name, nested in symmetry.nested.items() if not nested]
+    moments = {pair: {name: _Moments() for name in read} for pair in pairs}
     traced: dict[int, TracedSymmetry] = {}
-    for batch in images.tensor_split(math.ceil(len(images) / max(batch_size, 2))):
+    for batch in images.tensor_split(math.ceil(len(images) / max(2 * batch_size // len(networks), 2))):
         if len(batch) not in traced:  # which kernels run, and so how operations are counted, can depend on the size
             traced[len(batch)] = discover(model, batch, verify=False)
         taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in read}
         watched = {index for found in taps.values() for index, _ in found}
-        for states in zip(states_a, states_b, strict=True):
-            outputs_a, outputs_b = (_watch(model, state, batch, watched) for state in states)
+        for moment in zip(*networks, strict=True):
+            outputs = [_watch(model, state, batch, watched) for state in moment]
             for name, found in taps.items():
                 for place, (index, axis) in enumerate(found):
-                    moments[name].add(place, _features(outputs_a[index], axis), _features(outputs_b[index], axis))
-    gains = {name: statistics.similarity(kernel).cpu().numpy() for name, statistics in moments.items()}
-    permutation = symmetry.assemble(_solve(symmetry, gains, children))
-    matched = [gain[np.arange(len(gain)), permutation[name]] for name, gain in gains.items()]
-    objective = float(np.concatenate(matched).mean()) if matched else 0.0
-    return Match(permutation, objective, 1, time.perf_counter() - start)
+                    features = [_features(output[index], axis) for output in outputs]
+                    for a, b in pairs:
+                        moments[a, b][name].add(place, features[a], features[b])
+    return {
+        pair: {name: statistics.similarity(kernel) for name, statistics in found.items()}
+        for pair, found in moments.items()
+    }
+
+
+def mean_gain(gains: Gains, permutation: Permutation) -> float:
+    """Return the mean, over all units of all groups in ``gains``, of what matching them so is worth."""
+    orders = {name: torch.tensor(permutation[name], device=gain.device) for name, gain in gains.items()}
+    matched = [gain.gather(1, orders[name][:, None]) for name, gain in gains.items()]
+    return float(torch.cat(matched).mean()) if matched else 0.0
 
 
 def _watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) -> dict[int, Tensor]:
@@ -140,22 +196,28 @@ def _variance(square: Tensor, mean: Tensor) -> Tensor:
     return variance.where(variance > 1e-6 * square, 0.0)  # rounding leaves a little to a constant unit
 
 
-def _solve(symmetry: Symmetry, gains: dict[str, np.ndarray], children: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    """Return the order of the units within each block of each group, as ``Symmetry.assemble`` takes them."""
+def best_order(symmetry: Symmetry, gains: Gains) -> Permutation:
+    """Return the permutation under which the matched units of all groups are worth most.
+
+    Args:
+        symmetry: the symmetry of the networks' model.
+        gains: for each group in which no other one is nested, what matching two units is worth
+            [units of a, units of b].
+    """
     inner: dict[str, np.ndarray] = {}
     blocked = {}
-    for name, gain in gains.items():
-        group = symmetry.groups[name]
+    for name, tensor in gains.items():
+        group, gain = symmetry.groups[name], tensor.cpu().numpy()
         if group.blocks == 1:
             inner[name] = assign(gain)[None]
         else:
             shape = (group.blocks, group.block_size) * 2
             blocked[name] = gain.reshape(shape).transpose(0, 2, 1, 3)
             inner[name] = assign_within(blocked[name])
-    for name, nested in children.items():
+    for name, nested in symmetry.nested.items():
         if nested:
             count = symmetry.groups[name].size
             order, orders = assign_blocks(np.zeros((count, count)), {child: blocked[child] for child in nested})
             inner[name] = order[None]
             inner.update(orders)
-    return inner
+    return symmetry.assemble(inner)

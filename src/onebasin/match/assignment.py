@@ -40,7 +40,10 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
     flat = np.flatnonzero(mask)
     starts = np.searchsorted(flat, np.arange(size + 1) * size)
     taken = values[flat].astype(np.float64)
-    costs = taken.max() - taken + 1  # an explicit zero would count as no entry
+    costs = taken.max() - taken
+    # Whole numbers, since the solver may turn in circles on differences that are lost to rounding, as among the equal
+    # gains of pruned units; and above 0, for an explicit zero would count as no entry.
+    costs = np.rint(costs * (2**30 / (costs.max() or 1))) + 1
     table = csr_array((costs, flat % size, starts), shape=(size, size))
     return min_weight_full_bipartite_matching(table)[1]
 

@@ -26,18 +26,34 @@ class Match:
     seconds: float
 
 
-def several(state_a: State | Sequence[State], state_b: State | Sequence[State]) -> tuple[list[State], list[State]]:
-    """Return the states of two networks as lists, of one state each or of several from the same moments of training.
+@dataclass(frozen=True)
+class Frame:
+    """One permutation per network, which takes it into a frame common to all.
+
+    Attributes:
+        permutations: for each network, by its seed, the permutation to apply to its state.
+        objectives: for each pair of networks a < b, what the method maximised, at the end (see the method).
+        iterations: steps of the method (see the method).
+        seconds: wall-clock time of the matching.
+    """
+
+    permutations: Mapping[int, Permutation]
+    objectives: Mapping[tuple[int, int], float]
+    iterations: int
+    seconds: float
+
+
+def several(*networks: State | Sequence[State]) -> list[list[State]]:
+    """Return the states of networks as lists, of one state each or of several from the same moments of training.
 
     Raises:
-        ValueError: if the two do not have the same number of states, or none.
+        ValueError: if the networks do not have the same number of states, or none.
     """
-    states_a, states_b = ([state] if isinstance(state, Mapping) else list(state) for state in (state_a, state_b))
-    if len(states_a) != len(states_b) or not states_a:
-        raise ValueError(
-            f"{len(states_a)} states of one network and {len(states_b)} of the other: give as many of both"
-        )
-    return states_a, states_b
+    found = [[states] if isinstance(states, Mapping) else list(states) for states in networks]
+    counts = [len(states) for states in found]
+    if len(set(counts)) != 1 or 0 in counts:
+        raise ValueError(f"{' and '.join(map(str, counts))} states of the networks: give as many of each")
+    return found
 
 
 def similarity(symmetry: Symmetry, state_a: State, state_b: State) -> float:

@@ -85,6 +85,48 @@ def weights(
     return Match(best[2], best[0], best[1], time.perf_counter() - start)
 
 
+def improve(
+    symmetry: Symmetry,
+    target: State,
+    state: State,
+    start: Permutation,
+    generator: torch.Generator,
+    *,
+    biases: bool = True,
+    max_sweeps: int = 100,
+) -> Permutation:
+    """Bring a network closer to a target, from where it stands.
+
+    Args:
+        symmetry: the symmetry of the network's model.
+        target: tensors like those of a state, such as a sum of networks; only the counted ones are needed.
+        state: the state of the network.
+        start: the permutation from which to search.
+        generator: gives the order in which groups are first visited.
+        biases: as for ``weights``.
+        max_sweeps: as for ``weights``.
+
+    Returns:
+        A permutation π with ⟨target, π state⟩ no smaller than at the start; the start itself if none was better.
+    """
+    search = _Search(symmetry, target, state, cosine=False, biases=biases)
+    search.reset(start)
+    search.run(generator, max_sweeps)
+    return Permutation(search.permutation)
+
+
+def counted_keys(symmetry: Symmetry, state: State, biases: bool = True) -> list[str]:
+    """Return the state keys of the parameters that weight matching compares, sorted.
+
+    Args:
+        symmetry: the symmetry of the model.
+        state: a state of the model.
+        biases: as for ``weights``.
+    """
+    found = {key for group in symmetry.groups.values() for key, _ in group.axes} & symmetry.parameters
+    return sorted(key for key in found if biases or state[key].dim() > 1)
+
+
 @dataclass
 class _Gain:
     """The sum of a group's Gram matrices, and what it was computed with.
@@ -105,21 +147,15 @@ class _Search:
 
     def __init__(self, symmetry: Symmetry, state_a: State, state_b: State, *, cosine: bool, biases: bool) -> None:
         self.symmetry, self.cosine = symmetry, cosine
-        axes = {(key, axis): name for name, group in symmetry.groups.items() for key, axis in group.axes}
-        counted = {key for key, _ in axes} & symmetry.parameters
-        if not biases:
-            counted = {key for key in counted if state_a[key].dim() > 1}
-        self.a = {key: state_a[key].detach().float() for key in sorted(counted)}
-        self.b = {key: state_b[key].detach().float() for key in sorted(counted)}
+        counted = counted_keys(symmetry, state_b, biases)
+        self.a = {key: state_a[key].detach().float() for key in counted}
+        self.b = {key: state_b[key].detach().float() for key in counted}
         self.places = {name: [p for p in symmetry.places(name) if p.key in counted] for name in symmetry.groups}
         self.acting: dict[str, list[str]] = {key: [] for key in counted}
         for name, places in self.places.items():
             for place in places:
                 self.acting[place.key].append(name)
-        self.children = {
-            name: [other for other, group in symmetry.groups.items() if name in group.within]
-            for name in symmetry.groups
-        }
+        self.children = symmetry.nested
         # Elsewhere the assignment is exact; here it approximates a quadratic problem, and its result is checked.
         self.approximate = {
             name: bool(self.children[name]) or any(self.acting[p.key].count(name) > 1 for p in places)

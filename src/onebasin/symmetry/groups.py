@@ -539,3 +539,10 @@ class Symmetry:
             for name in present:
                 sharing[name] |= present - {name}
         return {name: frozenset(others) for name, others in sharing.items()}
+
+    @cached_property
+    def nested(self) -> dict[str, tuple[str, ...]]:
+        """For each group the groups whose blocks it moves."""
+        return {
+            name: tuple(other for other, group in self.groups.items() if name in group.within) for name in self.groups
+        }

@@ -1,0 +1,188 @@
+"""Methods for n networks: one permutation per network into a frame common to all.
+
+What they maximise is the sum over all pairs of networks of what a matching of two maximises: the inner product of the
+permuted parameters, or the mean correlation of matched units. The permutation between two networks goes through the
+frame, π_b→a = π_a⁻¹ π_b, so that the permutations around any closed path compose to the identity.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onebasin import seeding
+from onebasin.match.comparison import Comparison, compare
+from onebasin.match.frank_wolfe import maximise
+from onebasin.match.result import Frame
+from onebasin.permutation import Permutation
+from onebasin.symmetry import State, Symmetry
+
+Permutations = dict[int, Permutation]
+
+
+def reference(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    to: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Align every network to one of them, which gives its own order to the frame.
+
+    Args:
+        symmetry: the symmetry of the networks' model.
+        model: the module of all networks; only "activations" needs it.
+        states: the networks by their seeds, at least two, on the device to compute on.
+        images: unaugmented training images [N, …], on the same device; only "activations" needs them.
+        similarity: "weights" or "activations".
+        to: the network to which all others are aligned; None for the one that gives the largest objective.
+        seed: seeds the searches.
+        options: of the similarity, see ``comparison.compare``.
+
+    Returns:
+        The frame. The objective of a pair is that of ``match.weights`` or ``match.activations``; iterations are the
+        sweeps of the longest search.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    if to is not None and to not in states:
+        raise ValueError(f"to {to!r}: not one of the networks {', '.join(map(str, states))}")
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    found = _best_reference(comparison) if to is None else comparison.to_reference(to)
+    return _frame(comparison, *found, start)
+
+
+def merge_many(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    max_rounds: int = 100,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Align each network in turn to the mean of the others, until no network can be improved.
+
+    Ainsworth et al. 2023 (arXiv 2209.04836), algorithm 3. The start is the best reference instead of the networks as
+    they are, and no step lowers the objective: the result is at least as good as any reference.
+
+    Args:
+        symmetry: as for ``reference``.
+        model: as for ``reference``.
+        states: as for ``reference``.
+        images: as for ``reference``.
+        similarity: as for ``reference``.
+        max_rounds: the search stops after this many rounds over all networks.
+        seed: seeds the searches and the order of the networks in each round.
+        options: as for ``reference``.
+
+    Returns:
+        The frame, with the objectives of ``reference``; iterations are rounds.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    permutations, _ = _best_reference(comparison)
+    return _frame(comparison, *_ascend(comparison, permutations, max_rounds), start)
+
+
+def universe(
+    symmetry: Symmetry,
+    model: nn.Module | None,
+    states: Mapping[int, State],
+    images: Tensor | None = None,
+    *,
+    similarity: str = "weights",
+    climbs: int = 5,
+    max_steps: int = 100,
+    max_rounds: int = 100,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Find the permutations of all networks and layers jointly, by Frank-Wolfe over doubly stochastic matrices.
+
+    Crisostomi et al. 2024 (arXiv 2405.17897). The first start is what ``merge_many`` finds, softened: each permutation
+    is mixed with others, for from a permutation alone no group of one network leads up.
+    What is found is projected to permutations, each network is aligned to the others in turn as in ``merge_many``, and
+    the next climb starts from that, softened again. The best of all is returned, ``merge_many`` included, so that the
+    result is at least as good as it and as any reference. Groups in blocks (heads of attention) are not relaxed: they
+    move only while networks are aligned in turn.
+
+    Args:
+        symmetry: as for ``reference``.
+        model: as for ``reference``.
+        states: as for ``reference``.
+        images: as for ``reference``.
+        similarity: as for ``reference``.
+        climbs: how often Frank-Wolfe climbs from a softened start.
+        max_steps: a climb stops after this many steps.
+        max_rounds: as for ``merge_many``.
+        seed: as for ``merge_many``.
+        options: as for ``reference``.
+
+    Returns:
+        The frame, with the objectives of ``reference``; iterations are steps of Frank-Wolfe in all
+        climbs, of the longest where groups climb apart.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    current, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
+    best, steps = current, 0
+    for _ in range(climbs):
+        relaxations = comparison.relaxations(comparison.soften(current), current)
+        steps += max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
+        projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
+        found = {
+            network: Permutation({**current[network], **{name: orders[place] for name, orders in projected.items()}})
+            for place, network in enumerate(comparison.networks)
+        }
+        current, _ = _ascend(comparison, found, max_rounds)
+        best = max(best, current, key=comparison.total)
+    return _frame(comparison, best, steps, start)
+
+
+def _best_reference(comparison: Comparison) -> tuple[Permutations, int]:
+    found = [comparison.to_reference(to) for to in comparison.networks]
+    return max(found, key=lambda one: comparison.total(one[0]))
+
+
+def _ascend(comparison: Comparison, start: Permutations, max_rounds: int) -> tuple[Permutations, int]:
+    """Align each network to the others in turn; return the permutations and the number of rounds."""
+    permutations = dict(start)
+    stale = set(permutations)  # networks around which something changed since they were aligned
+    rounds = 0
+    while stale and rounds < max_rounds:
+        generator = seeding.generator("frame", comparison.seed, "round", rounds)
+        rounds += 1
+        for index in torch.randperm(len(permutations), generator=generator).tolist():
+            network = comparison.networks[index]
+            if network not in stale:
+                continue
+            stale.discard(network)
+            found = comparison.align(network, permutations, rounds)
+            if found != permutations[network]:
+                permutations[network] = found
+                stale |= permutations.keys() - {network}
+    return permutations, rounds
+
+
+def _frame(comparison: Comparison, permutations: Permutations, iterations: int, start: float) -> Frame:
+    objectives = comparison.objectives(permutations)
+    return Frame(permutations, objectives, iterations, time.perf_counter() - start)

@@ -1,0 +1,113 @@
+"""The experiments that carry permutations on, as tiny real studies: along paths, into wide networks, across data."""
+
+import math
+
+import pytest
+
+from onebasin import tables
+
+SEEDS = 4
+PAIRS = 6
+
+
+@pytest.fixture(scope="module")
+def made(plain, tmp_path_factory):
+    workplace = plain.copy(tmp_path_factory.mktemp("transport") / "workplace")
+    config = {
+        "study": "tiny",
+        "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
+        "training": {"epochs": 3},
+        "barrier": {"points": 5, "train_images": 100},
+        "experiments": ["width", "cycles", "embedding", "transfer"],
+        "cycles": {"widths": [8], "limit": 20},
+        "embedding": {"wide": 8, "narrow": [4]},
+        "transfer": {"widths": [4], "data": {"variant": "inverted"}},
+    }
+    workplace.snakemake(*workplace.configure(config))
+    return workplace, config
+
+
+def table(made, name):
+    return list(tables.rows(made[0].results / "tables" / f"{name}.csv", name))
+
+
+def test_nothing_is_left_to_do_and_a_value_reruns_its_experiment_alone(made):
+    workplace, config = made
+    assert workplace.plan(*workplace.configure(config)) == {}
+    changed = {**config, "cycles": {**config["cycles"], "limit": 2}}
+    assert workplace.plan(*workplace.configure(changed)).keys() == {
+        *("cycles_measure", "cycles_table", "cycles_figure", "all")
+    }
+    changed = {**config, "transfer": {**config["transfer"], "data": {"variant": "rotated"}}}
+    plan = workplace.plan(*workplace.configure(changed))
+    stages = ("data", "train", "align", "measure", "table", "figure")
+    assert plan.keys() == {f"transfer_{stage}" for stage in stages} | {"all"}
+
+
+def test_every_path_and_cycle_is_measured(made):
+    rows = [row for row in table(made, "cycles") if (row["split"], row["metric"]) == ("train", "error")]
+    count = {}
+    for row in rows:
+        key = row["method"], row["kind"], row["length"]
+        count[key] = count.get(key, 0) + 1
+    expected = {("none", "path", 0): 6}
+    for method in ("weights", "activations"):
+        expected |= {(method, "path", 1): 6, (method, "path", 2): 12, (method, "path", 3): 12}
+        expected |= {(method, "cycle", 3): 4, (method, "cycle", 4): 3}
+    assert count == expected
+
+
+def test_compositions_of_one_and_two_are_the_weak_and_strong_claims(made):
+    known = {}
+    for row in table(made, "width"):
+        middle = [] if row["reference"] is None else [row["reference"]]
+        way = "-".join(map(str, [row["a"], *middle, row["b"]]))
+        known[row["width"], row["method"], way, row["split"], row["metric"]] = row["barrier"]
+    compared = [row for row in table(made, "cycles") if row["kind"] == "path" and row["length"] <= 2]
+    assert len(compared) == 2 * 2 * (6 + 2 * (6 + 12))
+    for row in compared:
+        key = row["width"], row["method"], row["networks"], row["split"], row["metric"]
+        assert row["barrier"] == pytest.approx(known[key], abs=0.021)  # an image of 100 may fall to the other side
+
+
+def test_fixed_points_of_cycles_are_those_of_their_groups(made):
+    groups = {}
+    for row in table(made, "fixed_points"):
+        groups.setdefault((row["method"], row["networks"]), []).append(row)
+        assert row["chance"] == 1 / row["units"]
+    for row in table(made, "cycles"):
+        if row["kind"] == "path":
+            assert row["fixed_points"] is None
+            continue
+        parts = groups[row["method"], row["networks"]]
+        units = sum(part["units"] for part in parts)
+        assert row["fixed_points"] == pytest.approx(sum(p["fixed_points"] * p["units"] for p in parts) / units)
+        assert row["chance"] == pytest.approx(len(parts) / units)
+
+
+def test_padded_networks_have_the_values_of_the_narrow_ones(made):
+    ends = {}
+    for row in table(made, "width"):
+        ends[row["width"], row["a"], row["split"], row["metric"]] = row["end_a"]
+        ends[row["width"], row["b"], row["split"], row["metric"]] = row["end_b"]
+    rows = table(made, "embedding")
+    assert len(rows) == 3 * SEEDS**2 * 2 * 2
+    for row in rows:
+        assert (row["width"], row["narrow"]) == (8, 4)
+        assert row["end_a"] == pytest.approx(ends[8, row["a"], row["split"], row["metric"]], rel=1e-5)
+        assert row["end_b"] == pytest.approx(ends[4, row["b"], row["split"], row["metric"]], rel=1e-5)
+
+
+def test_transfer_measures_every_pair_under_every_permutation(made):
+    rows = [row for row in table(made, "transfer") if (row["split"], row["metric"]) == ("test", "error")]
+    assert len(rows) == (2 * PAIRS + 2 * PAIRS) * (1 + 2 * 3) + 2 * SEEDS * (1 + 2)
+    for row in rows:
+        across = row["trained_a"] != row["trained_b"]
+        assert row["a"] < row["b"] or across and row["a"] == row["b"]
+        assert across or row["data"] == row["trained_a"]
+        own = row["permutation"] == ("across" if across else row["trained_a"])
+        if own:
+            assert row["agreement"] == 1
+        elif row["permutation"] == "none":
+            assert row["agreement"] is row["fixed_points"] is row["chance"] is None
+        assert math.isfinite(row["barrier"])

@@ -1,0 +1,48 @@
+"""Measure compositions of pairwise permutations along paths and around cycles of networks of a model at one width."""
+
+from job import logged
+
+with logged(snakemake):
+    from cell import Measurement, open_cell, open_permutations
+
+    from onebasin import barrier, cycles, seeding, tables
+
+    cell = open_cell(snakemake)
+    settings, seeds = snakemake.params.cycles, snakemake.params.seeds
+    measurement = Measurement(cell, settings)
+    weights = barrier.line(settings["points"])
+
+    def ways(kind, draw, lengths):
+        """Every way that is measured, for all methods the same ones, with the columns that name it."""
+        for length in lengths:
+            drawn = draw(seeds, length, settings["limit"], seeding.generator("cycles", kind, length))
+            yield from ((networks, {"kind": kind, "length": length}) for networks in drawn)
+
+    def curve(end, networks, about):
+        """The points of the way from the first network to the last one as it comes out."""
+        about = {**cell.address, **about, "networks": "-".join(map(str, networks))}
+        points = measurement.rows([cell.states[networks[0]], end], weights)
+        return [{**about, "alpha": alpha, **values} for (_, alpha), values in points]
+
+    curves, groups = [], []
+    path = {"fixed_points": None, "chance": None}
+    for networks, _ in ways("path", cycles.paths, [1]):
+        about = {"method": "none", "kind": "path", "length": 0, **path}
+        curves += curve(cell.states[networks[-1]], networks, about)
+    for method in snakemake.params.methods:
+        permutations = open_permutations(snakemake.input.permutations, method)
+        for networks, about in ways("path", cycles.paths, range(1, settings["longest"] + 1)):
+            end = cell.symmetry.apply(cycles.along(permutations, networks), cell.states[networks[-1]])
+            curves += curve(end, networks, {"method": method, **about, **path})
+        for networks, about in ways("cycle", cycles.closed, range(3, settings["longest"] + 1)):
+            composed = cycles.along(permutations, networks)
+            fixed = {"fixed_points": cycles.fixed_points(composed), "chance": cycles.chance(composed)}
+            end = cell.symmetry.apply(composed, cell.states[networks[-1]])
+            curves += curve(end, networks, {"method": method, **about, **fixed})
+            about = {**cell.address, "method": method, "length": about["length"]}
+            about["networks"] = "-".join(map(str, networks))
+            for group, share in composed.fixed_points().items():
+                units = composed.sizes[group]
+                groups.append({**about, "group": group, "units": units, "fixed_points": share, "chance": 1 / units})
+    tables.write(snakemake.output.table, "cycles", tables.barriers(curves, tables.CYCLE))
+    tables.write(snakemake.output.groups, "fixed_points", groups)
