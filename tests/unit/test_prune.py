@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from onebasin import models, prune, seeding, symmetry
+from onebasin import match, models, prune, seeding, symmetry
 from onebasin.files import FileError
 from onebasin.prune import Mask, rounded_up
 
@@ -177,3 +177,16 @@ def test_dead_units_are_counted():
     state["hidden.2.weight"][:, alive[2]] = 0  # nothing goes out
     after = prune.dead_units(found, model, state, images)
     assert after["hidden.0"] == before["hidden.0"] + 3
+
+
+def test_networks_with_units_that_have_no_weights_left_are_matched():
+    """The sparse assignment of large groups does not end on units that are all alike."""
+    model, found, _ = network(width=160, hidden=[1, 1], norm="none")
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    for key in ("hidden.0.weight", "hidden.0.bias"):
+        state[key][:3] = 0
+    state["hidden.2.weight"][:, :3] = 0
+    permutation = found.random(seeding.generator("any"))
+    moved = found.apply(permutation.inverse(), state)
+    matched = match.METHODS["weights"](found, state, moved).permutation
+    assert all(torch.allclose(a, b) for a, b in zip(found.apply(matched, moved).values(), state.values(), strict=True))

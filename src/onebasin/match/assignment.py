@@ -29,6 +29,9 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
         current: the columns assigned so far.
         candidates: entries per row that take part, on average.
     """
+    # Units of pruned networks may have no weights left. The sparse solver can turn in circles on rows of equal gains.
+    if not (np.ptp(gain, axis=0).all() and np.ptp(gain, axis=1).all()):
+        return assign(gain)
     size = len(gain)
     values = gain.reshape(-1)
     nearest = (gain.max(axis=1, keepdims=True) / 2 + gain.max(axis=0) / 2).reshape(-1)
@@ -40,10 +43,7 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
     flat = np.flatnonzero(mask)
     starts = np.searchsorted(flat, np.arange(size + 1) * size)
     taken = values[flat].astype(np.float64)
-    costs = taken.max() - taken
-    # Whole numbers, since the solver may turn in circles on differences that are lost to rounding, as among the equal
-    # gains of pruned units; and above 0, for an explicit zero would count as no entry.
-    costs = np.rint(costs * (2**30 / (costs.max() or 1))) + 1
+    costs = taken.max() - taken + 1  # an explicit zero would count as no entry
     table = csr_array((costs, flat % size, starts), shape=(size, size))
     return min_weight_full_bipartite_matching(table)[1]
 
