@@ -49,12 +49,6 @@ _LEVEL = {
     "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
     "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
 }
-_BARRIER = {
-    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-    "alpha": "share of network b where the rise is largest",
-    "end_a": "metric of network a (alpha 0), in the unit of the metric",
-    "end_b": "metric of network b (alpha 1), in the unit of the metric",
-}
 _STAGES = {
     "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
     "second": "stage at which the other one was found",
