@@ -34,7 +34,3 @@ def test_the_result_does_not_depend_on_the_split(study, tiny, tmp_path, parts, t
     for name in tables:
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
     assert not list(copy.results.glob("*/mlp/width4/**/parts/**/*.*")), "parts are left over"
-
-
-def test_nothing_is_made_again_when_the_split_changes(study, tiny):
-    assert study.plan("--set-scatter", "pairs=3", *study.configure(tiny)) == {}

@@ -123,7 +123,11 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     }
     assert with_gpu == others | pruning | history
     configfile = plain.configure(
-        {"resources": {"gpu": 1}, "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}]}
+        {
+            "resources": {"gpu": 1},
+            "models": [{"name": "mlp", "family": "mlp", "widths": [64, 8192]}],
+            "experiments": ["pairs"],
+        }
     )
     output = plain.snakemake("--dry-run", *configfile)
     assert dict(re.findall(r"^rule align:$.*?width=(\d+)$.*?gpu=(\d)", output, re.M | re.S)) == {"64": "0", "8192": "1"}

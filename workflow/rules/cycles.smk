@@ -13,6 +13,17 @@ rule cycles:
         pdf="<results>/figures/cycles.pdf",
 
 
+CYCLES_MEASURE_WORK = Work(
+    # Paths and cycles of each length.
+    evaluations=len(METHODS)
+    * 2
+    * config["cycles"]["longest"]
+    * config["cycles"]["limit"]
+    * config["barrier"]["points"],
+    networks=len(SEEDS),
+)
+
+
 rule cycles_measure:
     """Compose the permutations of one width along paths and cycles; measure the way to the network they lead to."""
     input:
@@ -40,8 +51,8 @@ rule cycles_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=CYCLES_MEASURE_WORK.runtime,
+        mem_mb=CYCLES_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -13,6 +13,14 @@ rule embedding:
         pdf="<results>/figures/embedding.pdf",
 
 
+EMBEDDING_MEASURE_WORK = Work(
+    pairs=4 * len(PAIRS),
+    methods=settings_of_methods,
+    evaluations=4 * len(MEASURED) * len(PAIRS) * config["barrier"]["points"],
+    networks=2 * len(SEEDS),
+)
+
+
 rule embedding_measure:
     """Pad networks of one width to another one, match them with the wide networks, measure the way between."""
     input:
@@ -43,8 +51,8 @@ rule embedding_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=EMBEDDING_MEASURE_WORK.runtime,
+        mem_mb=EMBEDDING_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

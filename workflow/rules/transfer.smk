@@ -19,6 +19,9 @@ rule transfer:
         pdf="<results>/figures/transfer.pdf",
 
 
+TRANSFER_DATA_WORK = Work(reads=files_to_decode)
+
+
 rule transfer_data:
     """Bring the second data set into one file; it must have the shape and the classes of the first."""
     input:
@@ -33,13 +36,16 @@ rule transfer_data:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=30,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TRANSFER_DATA_WORK.runtime,
+        mem_mb=TRANSFER_DATA_WORK.mem_mb,
         gpu=0,
     params:
         data=data_settings() | stable(config["transfer"]["data"]),
     script:
         "../scripts/transfer_data.py"
+
+
+TRANSFER_TRAIN_WORK = Work(trainings=len(TRAINED))
 
 
 rule transfer_train:
@@ -66,8 +72,8 @@ rule transfer_train:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TRANSFER_TRAIN_WORK.runtime,
+        mem_mb=TRANSFER_TRAIN_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
@@ -75,6 +81,9 @@ rule transfer_train:
         epochs=[LAST_EPOCH],
     script:
         "../scripts/train.py"
+
+
+TRANSFER_ALIGN_WORK = Work(pairs=3 * len(PAIRS) + len(SEEDS), methods=settings_of_methods, networks=2 * len(SEEDS))
 
 
 rule transfer_align:
@@ -120,15 +129,20 @@ rule transfer_align:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        gpu=config["resources"]["gpu"],
+        runtime=TRANSFER_ALIGN_WORK.runtime,
+        mem_mb=TRANSFER_ALIGN_WORK.mem_mb,
+        gpu=TRANSFER_ALIGN_WORK.gpu,
     params:
         architecture=architecture_of,
         methods=settings_of_methods,
         seeds=SEEDS,
     script:
         "../scripts/transfer_align.py"
+
+
+TRANSFER_MEASURE_WORK = Work(
+    evaluations=12 * len(MEASURED) * len(PAIRS) * config["barrier"]["points"], networks=2 * len(SEEDS)
+)
 
 
 rule transfer_measure:
@@ -162,8 +176,8 @@ rule transfer_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=TRANSFER_MEASURE_WORK.runtime,
+        mem_mb=TRANSFER_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
