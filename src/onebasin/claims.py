@@ -27,7 +27,8 @@ class Path:
 
     Attributes:
         claim: "none", "weak" or "strong".
-        reference: the network into whose frame both ends are taken; None unless the claim is strong.
+        reference: the network into whose frame both ends are taken; None unless the claim is strong, and for a strong
+            path in a frame common to all networks.
         a: the network at alpha = 0.
         b: the network at alpha = 1.
     """
@@ -43,7 +44,8 @@ class Triangle:
     """All mixtures of three networks; claim and reference as for a path.
 
     In a weak triangle the second and third corner are aligned to the first, each by its own permutation: two edges
-    are weak paths, and the one between them is a strong path. In a strong triangle the reference lies outside.
+    are weak paths, and the one between them is a strong path. In a strong triangle the reference lies outside, or the
+    frame is common to all networks.
     """
 
     claim: str
@@ -99,6 +101,18 @@ def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
     if (frame, seed) in permutations:
         return permutations[frame, seed]
     return permutations[seed, frame].inverse()
+
+
+def common_paths(seeds: Sequence[int]) -> list[Path]:
+    """Return the paths in a frame common to all networks: each unordered pair once, a strong one without reference."""
+    return [Path("strong", None, a, b) for a, b in combinations(seeds, 2)]
+
+
+def into_common_frame(
+    symmetry: Symmetry, permutations: Mapping[int, Permutation], states: Mapping[int, State]
+) -> dict[int, State]:
+    """Return the states of networks in the common frame into which their permutations, by their seeds, take them."""
+    return {seed: symmetry.apply(permutations[seed], state) for seed, state in states.items()}
 
 
 def into_frame(symmetry: Symmetry, permutations: Permutations, frame: int, seed: int, state: State) -> State:

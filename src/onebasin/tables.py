@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import numbers
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,11 @@ Row = dict[str, Any]
 
 _CELL = {"model": "name of the model in the config", "width": "width of the network, in units of the model family"}
 _METHOD = {"method": "name of the matching method in the config; `none` without a permutation"}
+_ANY_METHOD = {"method": "name of the matching method or frame in the config; `none` without a permutation"}
 _PAIR = {"a": "seed of the first network", "b": "seed of the second network"}
 _CLAIM = {
-    "claim": "`none`, `weak` or `strong`: no permutation, b aligned to a, a and b both aligned to a third network",
-    "reference": "seed of the network to which a and b are aligned; empty unless the claim is `strong`",
+    "claim": "`none`, `weak` or `strong`: no permutation, b aligned to a, both in the frame of a third one or of all",
+    "reference": "seed of the third network; empty unless the claim is `strong`, and in the frame common to all",
 }
 _SPLIT = {"split": "`train` or `test`: the images on which it is measured"}
 _METRIC = {"metric": "`loss` (cross-entropy, nats), `error` (fraction of images, 0 to 1) or `loss_calibrated` (nats)"}
@@ -36,7 +38,7 @@ _VALUES = {
 }
 _CURVE = {
     **_CELL,
-    **_METHOD,
+    **_ANY_METHOD,
     **_CLAIM,
     **_PAIR,
     **_SPLIT,
@@ -46,12 +48,6 @@ _CURVE = {
 _LEVEL = {
     "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
     "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
-}
-_BARRIER = {
-    "barrier": "largest rise above the straight line between the values at the ends, in the unit of the metric",
-    "alpha": "share of network b where the rise is largest",
-    "end_a": "metric of network a (alpha 0), in the unit of the metric",
-    "end_b": "metric of network b (alpha 1), in the unit of the metric",
 }
 _STAGES = {
     "first": "stage at which one permutation was found: `epoch5`, or `level2` of pruning",
@@ -63,21 +59,38 @@ _BARRIER = {
     "end_a": "metric of the first network (alpha 0), in the unit of the metric",
     "end_b": "metric of the last network (alpha 1), in the unit of the metric",
 }
+_REACHED = {
+    "objective": "what the method maximises, at the permutation found; unit of the method",
+    "similarity": "cosine of all permutable parameters of a and b after the permutation, -1 to 1",
+}
+_MEMORY = {
+    "memory": "most memory taken during the matching above what was taken before, MB; on a GPU, of its memory; "
+    "empty where that cannot be read"
+}
 _MATCHING = {
     **_CELL,
     "method": "name of the matching method in the config",
     **_PAIR,
-    "objective": "what the method maximises, at the permutation found; unit of the method",
-    "similarity": "cosine of all permutable parameters of a and the permuted b, -1 to 1",
+    **_REACHED,
     "sweeps": "solutions of a permutation group over the number of groups, rounded up; 1 where each is solved once",
     "seconds": "wall time of the matching, s",
+    **_MEMORY,
+}
+_FRAME = {
+    **_CELL,
+    "method": "name of the frame in the config",
+    **_PAIR,
+    **_REACHED,
+    "iterations": "steps of the method, for all networks together",
+    "seconds": "wall time of the method, for all networks together, s",
+    **_MEMORY,
 }
 
 COLUMNS: dict[str, dict[str, str]] = {
     "pairs": _CURVE,
     "width": {
         **_CELL,
-        **_METHOD,
+        **_ANY_METHOD,
         **_CLAIM,
         **_PAIR,
         **_SPLIT,
@@ -86,23 +99,64 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "simplex": {
         **_CELL,
-        **_METHOD,
-        "claim": "`none`, `weak` or `strong`: no permutation, b and c aligned to a, all three aligned to a fourth one",
-        "reference": "seed of the fourth network; empty unless the claim is `strong`",
+        **_ANY_METHOD,
+        "algorithm": "algorithm of the method; `none` without a permutation",
+        "claim": "`none`, `weak` or `strong`: no permutation, b and c aligned to a, all in a fourth's or common frame",
+        "reference": "seed of the fourth network; empty unless the claim is `strong`, and in the frame common to all",
         "a": "seed of the network at the first corner",
         "b": "seed of the network at the second corner",
         "c": "seed of the network at the third corner",
         **_SPLIT,
+        "rank": "of the triangle among those of its model, width and split, by loss barrier; 1 is the lowest",
         "weight_a": "share of network a, 0 to 1; the three shares sum to 1",
         "weight_b": "share of network b, 0 to 1",
         "weight_c": "share of network c, 0 to 1",
         **_VALUES,
     },
     "methods": {
-        **_MATCHING,
+        **_CELL,
+        "method": "name of the matching method or frame in the config",
+        "claim": "`weak` for a method for two networks, `strong` for one for n networks",
+        **_PAIR,
+        **_REACHED,
+        "steps": "sweeps of a method for two networks, iterations of one for n networks",
+        "seconds": "wall time of the matching, s; of a method for n networks, its share for one pair",
+        **_MEMORY,
         **_SPLIT,
         **_METRIC,
-        "barrier": "barrier of the pair under this permutation (claim `weak`), in the unit of the metric",
+        "barrier": "barrier of the pair under this permutation, in the unit of the metric",
+    },
+    "scaling": {
+        "model": _CELL["model"],
+        **_ANY_METHOD,
+        "claim": _CLAIM["claim"],
+        **_SPLIT,
+        **_METRIC,
+        "widths": "number of widths to which the law was fitted",
+        "narrowest": "the least of them",
+        "widest": "the greatest of them",
+        "factor": "barrier at width 1 by the law factor · width^(-beta), in the unit of the metric",
+        "beta": "exponent of the law; positive where barriers fall with width",
+        "deviation": "root mean square deviation of the logarithm of mean barriers from the law",
+        "beta_low": "lower bound of the 95 % interval of beta; empty with too few networks for one",
+        "beta_high": "upper bound of the interval",
+        "crossing": "width at which the law falls under 0.02; empty where not within `scaling.reach` times the widest",
+        "crossing_low": "lower bound of the 95 % interval of the crossing; empty as the crossing, and without interval",
+        "crossing_high": "upper bound of the interval; empty in the same cases",
+    },
+    "consensus": {
+        **_CELL,
+        **_ANY_METHOD,
+        "correction": "`none`, `reset` or `repair`: how the statistics of the mixtures were corrected",
+        "count": "number of networks that were brought into one frame",
+        "frame": "seeds of these networks, joined by `-`",
+        "mixed": "seeds of those of them that were mixed, joined by `-`",
+        "over": "`line` between two, their `mean`, or `simplex`: random points of the simplex and the mean",
+        **_SPLIT,
+        **_METRIC,
+        "value": "metric of the mixture that rises most above the interpolation of the ends, in its unit",
+        "baseline": "interpolation of the metric of the networks themselves at this mixture, in its unit",
+        "barrier": "value less baseline; over `line` and `simplex` at least 0, since the networks themselves count",
     },
     "instability": {
         **_CELL,
@@ -261,15 +315,18 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "measurements": _CURVE,
     "matching": _MATCHING,
+    "frame": _FRAME,
 }
 """Table name to its columns, in order, each with its meaning and unit."""
 
 _TEXT = frozenset({"model", "method", "correction", "claim", "split", "metric", "layer", "permutation", "mask"})
 _TEXT |= {"first", "second", "group", "kind", "matched", "networks", "trained_a", "trained_b", "data"}
+_TEXT |= {"algorithm", "frame", "mixed", "over"}
 _WHOLE = frozenset(
     {"width", "reference", "a", "b", "c", "seed", "shared", "sweeps", "epoch"}
     | {"level", "source", "weights", "remaining", "units", "dead_units", "found", "rewound", "place", "layers"}
     | {"length", "narrow"}
+    | {"iterations", "steps", "rank", "count", "widths", "narrowest", "widest"}
 )
 _WHOLE_OR_EMPTY = frozenset({"reference", "found", "rewound", "place"})
 PATH = ("model", "width", "method", "claim", "reference", "a", "b", "split")
@@ -287,7 +344,8 @@ TRANSFERRED = (
     *("agreement", "fixed_points", "chance", "data", "split"),
 )
 """Columns that name a curve between networks of one or of two data sets."""
-_MATCHED = ("model", "width", "method", "a", "b")
+_CELL_OF_METHOD = ("model", "width", "method")
+_MATCHED = (*_CELL_OF_METHOD, "a", "b")
 
 
 def write(path: Path | str, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -382,25 +440,36 @@ def barriers(curves: Iterable[Mapping[str, Any]], path: Sequence[str] = PATH) ->
             yield {**name, "metric": metric, "barrier": barrier, "alpha": alpha, **ends}
 
 
-def methods(matching: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Join rows of table `matching` with the `weak` rows of table `width` into rows of table `methods`.
+def methods(
+    matching: Iterable[Mapping[str, Any]], frames: Iterable[Mapping[str, Any]], width: Iterable[Mapping[str, Any]]
+) -> Iterator[Row]:
+    """Join rows of tables `matching` and `frame` with the barriers in rows of table `width` into rows of `methods`.
 
-    Raises ValueError when a matched pair has no barrier, or a weak barrier no matching.
+    The barrier of a matching of two networks is the weak one, that of a frame the strong one in this frame. Raises
+    ValueError when a matched pair has no such barrier, or such a barrier no matching.
     """
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    found: dict[tuple[Any, ...], Row] = {}
     for row in matching:
-        found[tuple(row[column] for column in _MATCHED)] = row
+        key = tuple(row[column] for column in _MATCHED)
+        found[(*key, "weak")] = {**row, "claim": "weak", "steps": row["sweeps"]}
+    of_frames = list(frames)
+    pairs = Counter(tuple(row[column] for column in _CELL_OF_METHOD) for row in of_frames)
+    for row in of_frames:
+        key = tuple(row[column] for column in _MATCHED)
+        share = row["seconds"] / pairs[tuple(row[column] for column in _CELL_OF_METHOD)]
+        found[(*key, "strong")] = {**row, "claim": "strong", "steps": row["iterations"], "seconds": share}
     measured = set()
     for row in width:
-        if row["claim"] != "weak":
+        if row["claim"] == "none" or row["reference"] is not None:
             continue
-        key = tuple(row[column] for column in _MATCHED)
+        key = (*(row[column] for column in _MATCHED), row["claim"])
         if key not in found:
-            raise ValueError(f"the barrier of {dict(zip(_MATCHED, key, strict=True))} has no matching")
+            raise ValueError(f"the barrier of {dict(zip(_MATCHED, key[:-1], strict=True))} has no matching")
         measured.add(key)
-        yield {**found[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
+        joined = {**found[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
+        yield {column: joined[column] for column in COLUMNS["methods"]}
     if lacking := [key for key in found if key not in measured]:
-        raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0], strict=True))} has no barrier")
+        raise ValueError(f"the matching of {dict(zip(_MATCHED, lacking[0][:-1], strict=True))} has no barrier")
 
 
 def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dead: Mapping[str, int]) -> Iterator[Row]:

@@ -44,6 +44,15 @@ def test_endpoints_lie_in_the_frame_of_the_claim(case):
     assert equal(a, states[0]) and equal(b, states[1]) and not equal(a, b)
 
 
+def test_a_common_frame_has_each_pair_once_and_takes_every_network_into_it(case):
+    sym, states, pairs = case
+    found = claims.common_paths(range(4))
+    assert [(path.a, path.b) for path in found] == list(pairs)
+    assert {(path.claim, path.reference) for path in found} == {("strong", None)}
+    frame = {seed: sym.identity() if seed == 0 else pairs[0, seed] for seed in states}
+    assert all(equal(moved, states[0]) for moved in claims.into_common_frame(sym, frame, states).values())
+
+
 def test_triangles(case):
     sym, states, pairs = case
     weak, strong = claims.triangles(range(4), matched=True)

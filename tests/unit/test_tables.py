@@ -33,7 +33,18 @@ def test_importing_tables_needs_neither_torch_nor_pandas():
 
 FILES = {
     name: f"tables/{name}.csv"
-    for name in ("pairs", "width", "simplex", "methods", "instability", "pruning", "sparsity", "tickets")
+    for name in (
+        "pairs",
+        "width",
+        "scaling",
+        "simplex",
+        "consensus",
+        "methods",
+        "instability",
+        "pruning",
+        "sparsity",
+        "tickets",
+    )
 } | {
     "correction": "tables/correction.csv",
     "cycles": "tables/cycles.csv",
@@ -41,6 +52,7 @@ FILES = {
     "embedding": "tables/embedding.csv",
     "fixed_points": "tables/fixed_points.csv",
     **{name: f"tables/{name}.csv" for name in ("trajectory", "stability", "layers", "superposition")},
+    "frame": "frames/<model>/width<W>/<frame>/frame.csv",
     "training": "networks/<model>/width<W>/seed<S>/training.csv",
     "measurements": "measurements/<model>/width<W>/<method>.csv",
     "matching": "permutations/<model>/width<W>/<method>/matching.csv",
@@ -228,18 +240,28 @@ def test_a_curve_without_ends_or_with_a_point_twice_is_refused(alphas):
 
 
 MATCHED = {"model": "mlp", "width": 16, "method": "weights", "a": 0, "b": 1}
-MATCHING = {**MATCHED, "objective": 12.5, "similarity": 0.75, "sweeps": 4, "seconds": 0.01}
+REACHED = {"objective": 12.5, "similarity": 0.75, "memory": 3.5}
+MATCHING = {**MATCHED, **REACHED, "sweeps": 4, "seconds": 0.01}
+FRAME = {**MATCHED, **REACHED, "method": "merge", "iterations": 3, "seconds": 0.6}
 
 
-def test_methods_join_matchings_with_weak_barriers(tmp_path):
+def test_methods_join_matchings_and_frames_with_their_barriers(tmp_path):
     paths = curve([0.0, 1.0, 0.0], [0.0, 0.5, 0.0]) + curve(
         [0.0, 9.0, 0.0], [0.0, 0.9, 0.0], claim="strong", reference=2
     )
     paths += curve([0.0, 8.0, 0.0], [0.0, 0.9, 0.0], claim="none", method="none")
-    rows = list(tables.methods([MATCHING], tables.barriers(paths)))
+    paths += curve([0.0, 2.0, 0.0], [0.0, 0.6, 0.0], claim="strong", method="merge")
+    paths += curve([0.0, 3.0, 0.0], [0.0, 0.7, 0.0], claim="strong", method="merge", b=2)
+    rows = list(tables.methods([MATCHING], [FRAME, {**FRAME, "b": 2}], tables.barriers(paths)))
+    weak = {**MATCHED, **REACHED, "claim": "weak", "steps": 4, "seconds": 0.01, "split": "train"}
+    strong = {**weak, "method": "merge", "claim": "strong", "steps": 3, "seconds": 0.3}
     assert rows == [
-        {**MATCHING, "split": "train", "metric": "loss", "barrier": 1.0},
-        {**MATCHING, "split": "train", "metric": "error", "barrier": 0.5},
+        {**weak, "metric": "loss", "barrier": 1.0},
+        {**weak, "metric": "error", "barrier": 0.5},
+        {**strong, "metric": "loss", "barrier": 2.0},
+        {**strong, "metric": "error", "barrier": 0.6},
+        {**strong, "b": 2, "metric": "loss", "barrier": 3.0},
+        {**strong, "b": 2, "metric": "error", "barrier": 0.7},
     ]
     tables.write(tmp_path / "methods.csv", "methods", rows)
     assert list(tables.rows(tmp_path / "methods.csv", "methods")) == rows
@@ -248,6 +270,8 @@ def test_methods_join_matchings_with_weak_barriers(tmp_path):
 def test_methods_without_a_partner_are_refused():
     weak = list(tables.barriers(curve([0.0, 1.0, 0.0], [0.0] * 3)))
     with pytest.raises(ValueError, match="has no matching"):
-        list(tables.methods([], weak))
+        list(tables.methods([], [], weak))
     with pytest.raises(ValueError, match="has no barrier"):
-        list(tables.methods([MATCHING, {**MATCHING, "b": 2}], weak))
+        list(tables.methods([MATCHING, {**MATCHING, "b": 2}], [], weak))
+    with pytest.raises(ValueError, match="has no barrier"):
+        list(tables.methods([MATCHING], [FRAME], weak))

@@ -26,11 +26,21 @@ TINY = {
         {"name": "weights", "algorithm": "weights"},
         {"name": "activations", "algorithm": "activations", "n_images": 100},
     ],
-    "barrier": {"points": 5, "train_images": 100},
+    "frames": [
+        {"name": "merge-weights", "algorithm": "merge_many"},
+        {
+            "name": "universe-activations",
+            "algorithm": "universe",
+            "similarity": "activations",
+            "options": {"n_images": 100},
+        },
+    ],
+    "barrier": {"points": 5, "train_images": 100, "fit_images": 100},
     "simplex": {"widths": [4], "resolution": 3},
     "pruning": {"widths": [4], "levels": 2, "fraction": 0.5, "points": 3},
     "tickets": {"levels": [2]},
-    "experiments": ["pairs", "width", "simplex", "methods"],
+    "experiments": ["pairs", "width", "scaling", "simplex", "consensus", "methods"],
+    "consensus": {"widths": [4], "mixtures": 2},
 }
 
 

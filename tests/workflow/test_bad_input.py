@@ -129,6 +129,22 @@ CASES = {
         "transfer.data.variant",
         "another variant",
     ),
+    "networks mixed at a width of no model": ({"consensus": {"widths": [17]}}, "consensus.widths[0]", "16, 32, 64"),
+    "frame named as a method": (
+        {"frames": [{"name": "weights", "algorithm": "merge_many"}]},
+        "frames[0].name",
+        "any other name",
+    ),
+    "option of another frame": (
+        {"frames": [{"name": "r", "algorithm": "reference", "options": {"max_rounds": 3}}]},
+        "frames[0].options.max_rounds",
+        "Allowed: to, biases",
+    ),
+    "reference that is no seed": (
+        {"frames": [{"name": "r", "algorithm": "reference", "options": {"to": 7}}]},
+        "frames[0].options.to",
+        "one of [0, 1, 2, 3]",
+    ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
     "module of a factory that is not there": (
         {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},
@@ -194,7 +210,7 @@ DETAILS = {
     "empty models": ({"models": []}, "models", "a list of at least 1 items"),
     "empty widths": ({"models": [{**MLP, "widths": []}]}, "models[0].widths", WIDTHS),
     "empty matching": ({"matching": []}, "matching", "a list of at least 1 items"),
-    "empty experiments": ({"experiments": []}, "experiments", "pairs, width, simplex, methods"),
+    "empty experiments": ({"experiments": []}, "experiments", "pairs, width, scaling, simplex, consensus, methods"),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),
     "unknown kernel": ({"matching": [{**WEIGHTS, "kernel": "loglinear"}]}, "matching[0].kernel", "linear, cosine"),
@@ -211,6 +227,13 @@ DETAILS = {
     "everything pruned": ({"pruning": {"fraction": 1}}, "pruning.fraction", "above 0 and below 1"),
     "unknown strategy": ({"pruning": {"strategy": "globl"}}, "pruning.strategy", "did you mean 'global'?"),
     "level 0": ({"tickets": {"levels": [0]}}, "tickets.levels[0]", "at least 1"),
+    "unknown frame": ({"frames": [{"name": "u", "algorithm": "univers"}]}, "frames[0].algorithm", "'universe'?"),
+    "unknown option of a frame": (
+        {"frames": [{"name": "u", "algorithm": "universe", "options": {"max_stps": 1}}]},
+        "frames[0].options.max_stps",
+        "did you mean 'max_steps'?",
+    ),
+    "no reach": ({"scaling": {"reach": 0.5}}, "scaling.reach", "at least 1"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }
 

@@ -28,7 +28,7 @@ def imported(cwd, *arguments):
 def test_the_default_study_is_small(plain):
     plan = plain.plan()
     assert plan.keys() >= {"data", "train", "align", "measure", "simplex_measure", "width_figure", "all"}
-    assert sum(plan.values()) <= 100
+    assert sum(plan.values()) <= 120
 
 
 def test_planning_imports_nothing_heavy(plain, tmp_path):
@@ -49,7 +49,7 @@ def test_rules_import_nothing_heavy():
     [
         ("tables", {"torch", "pandas", "numpy", "matplotlib"}),
         ("figures", {"torch", "scipy", "sklearn"}),
-        ("barrier, onebasin.claims", {"pandas", "matplotlib", "sklearn", "torchvision"}),
+        ("barrier, onebasin.claims, onebasin.consensus", {"pandas", "matplotlib", "sklearn", "torchvision"}),
         ("match, onebasin.symmetry", {"pandas", "matplotlib", "sklearn", "torchvision"}),
         ("train, onebasin.models, onebasin.data", {"pandas", "matplotlib", "scipy", "sklearn", "torchvision"}),
     ],
@@ -65,7 +65,7 @@ def test_the_slurm_profile_plans(plain):
 
 
 EXPERIMENTS = {
-    *("pairs", "width", "simplex", "methods", "instability", "correction"),
+    *("pairs", "width", "scaling", "simplex", "consensus", "methods", "instability", "correction"),
     *("pruning", "sparsity", "tickets"),
     *("trajectory", "stability", "layers", "superposition"),
     *("cycles", "embedding", "transfer"),
@@ -112,7 +112,15 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     history = {"trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
-    others = {"train", "measure", "simplex_measure", "cycles_measure", "embedding_measure"}
+    others = {
+        "train",
+        "frames",
+        "measure",
+        "simplex_measure",
+        "consensus_measure",
+        "cycles_measure",
+        "embedding_measure",
+    }
     assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {

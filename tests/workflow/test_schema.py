@@ -32,7 +32,7 @@ def leaves(schema, path=()):
 def sections():
     yield (), SCHEMA
     yield from leaves(SCHEMA)
-    for name in ("mlp", "cnn", "fixed_plan", "own", "weights", "activations"):
+    for name in ("mlp", "cnn", "fixed_plan", "own", "weights", "activations", "frame"):
         yield (name,), DEFS[name]
         yield from leaves(DEFS[name], (name,))
 
@@ -81,6 +81,8 @@ def test_config_yaml_says_the_defaults():
 def test_models_and_methods_of_config_yaml_name_every_option():
     for model in CONFIG["models"]:
         assert model.keys() | {"training"} == DEFS[model["family"]]["properties"].keys()
+    for frame in CONFIG["frames"]:
+        assert frame.keys() == DEFS["frame"]["properties"].keys()
     for method in CONFIG["matching"]:
         assert method.keys() == DEFS[method["algorithm"]]["properties"].keys()
 
@@ -91,9 +93,10 @@ def test_enumerations_are_those_of_the_library():
     assert set(DEFS["norm"]["enum"]) == set(models.NORMS)
     assert set(SCHEMA["properties"]["data"]["properties"]["name"]["enum"]) == set(data.DATASETS)
     assert set(DEFS["algorithm"]["enum"]) == set(match.METHODS)
+    assert set(DEFS["frame"]["properties"]["algorithm"]["enum"]) == set(match.FRAMES)
     assert set(DEFS["weights"]["properties"]["kernel"]["enum"]) == set(weight_matching.KERNELS)
-    assert set(DEFS["activations"]["properties"]["kernel"]["enum"]) == set(activation_matching.KERNELS)
-    assert set(DEFS["activations"]["properties"]["intermediate"]["enum"]) == set(activation_matching.INTERMEDIATES)
+    assert set(DEFS["activations_kernel"]["enum"]) == set(activation_matching.KERNELS)
+    assert set(DEFS["intermediate"]["enum"]) == set(activation_matching.INTERMEDIATES)
     assert SCHEMA["properties"]["pruning"]["properties"]["strategy"]["enum"] == list(prune.STRATEGIES)
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)

@@ -18,7 +18,8 @@ SEEDS = (0, 1, 2, 3)
 PAIRS = list(itertools.combinations(SEEDS, 2))
 CELLS = ("mlp/width4", "mlp/width8", "cnn/width2")
 METHODS = ("weights", "activations")
-EXPERIMENTS = ("pairs", "width", "simplex", "methods")
+FRAMES = ("merge-weights", "universe-activations")
+EXPERIMENTS = ("pairs", "width", "scaling", "simplex", "consensus", "methods")
 POINTS = 5
 # Weights, activations: of every triple, one is the reference.
 TRIPLES = len(SEEDS) * 3
@@ -26,7 +27,8 @@ TRIPLES = len(SEEDS) * 3
 
 def without_seconds(path):
     with open(path, newline="") as stream:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(stream)]
+        costs = {"seconds", "memory"}
+        return [{key: value for key, value in row.items() if key not in costs} for row in csv.DictReader(stream)]
 
 
 def table(study, name):
@@ -50,10 +52,16 @@ def test_pairs_has_a_row_for_each_point_of_each_pair(study):
 
 def test_width_has_a_row_for_each_path_split_and_metric(study):
     rows = table(study, "width")
-    assert len(rows) == len(CELLS) * 2 * 2 * (len(PAIRS) + len(METHODS) * (len(PAIRS) + TRIPLES))
+    paths = len(PAIRS) + len(METHODS) * (len(PAIRS) + TRIPLES) + len(FRAMES) * len(PAIRS)
+    assert len(rows) == len(CELLS) * 2 * 2 * paths
     assert all(row["barrier"] >= 0 and 0 <= row["alpha"] <= 1 for row in rows)
-    strong = {(row["reference"], row["a"], row["b"]) for row in rows if row["claim"] == "strong"}
-    assert strong == {(r, a, b) for r in SEEDS for a, b in PAIRS if r not in (a, b)}
+    strong = [row for row in rows if row["claim"] == "strong"]
+    triples = {(row["reference"], row["a"], row["b"]) for row in strong if row["method"] in METHODS}
+    assert triples == {(r, a, b) for r in SEEDS for a, b in PAIRS if r not in (a, b)}
+    assert {row["method"] for row in rows if row not in strong} == {"none", *METHODS}
+    for frame in FRAMES:
+        found = {(row["reference"], row["a"], row["b"]) for row in strong if row["method"] == frame}
+        assert found == {(None, a, b) for a, b in PAIRS}
     assert all(row["reference"] is None for row in rows if row["claim"] != "strong")
 
 
@@ -87,17 +95,78 @@ def test_ends_of_permuted_paths_are_the_networks_themselves(study):
 def test_simplex_has_a_row_for_each_point_of_each_triangle(study):
     rows = table(study, "simplex")
     points = 10  # resolution 3
-    claims = {("none", "none")} | {(m, c) for m in METHODS for c in ("weak", "strong")}
+    claims = (
+        {("none", "none")} | {(m, c) for m in METHODS for c in ("weak", "strong")} | {(f, "strong") for f in FRAMES}
+    )
     assert {(row["method"], row["claim"]) for row in rows} == claims
+    assert {row["algorithm"] for row in rows if row["method"] == "universe-activations"} == {"universe"}
     assert len(rows) == len(claims) * 2 * points
     assert {(row["model"], row["width"]) for row in rows} == {("mlp", 4)}
     assert all(row["weight_a"] + row["weight_b"] + row["weight_c"] == pytest.approx(1) for row in rows)
 
 
+def test_the_ranks_of_triangles_are_those_of_their_barriers(study):
+    heights = {}
+    for row in table(study, "simplex"):
+        key = (row["split"], row["method"], row["claim"], row["rank"])
+        heights.setdefault(key, []).append(((row["weight_a"], row["weight_b"], row["weight_c"]), row["loss"]))
+    for split in ("train", "test"):
+        barriers = {}
+        for (where, *_, rank), points in heights.items():
+            if where == split:
+                ends = [next(loss for weights, loss in points if weights[corner] == 1) for corner in range(3)]
+                rises = (loss - sum(w * e for w, e in zip(weights, ends, strict=True)) for weights, loss in points)
+                barriers[rank] = max(rises)
+        assert sorted(barriers) == list(range(1, 8))
+        assert [barriers[rank] for rank in sorted(barriers)] == sorted(barriers.values())
+
+
 def test_methods_has_a_row_for_each_pair_method_split_and_metric(study):
     rows = table(study, "methods")
-    assert len(rows) == len(CELLS) * len(PAIRS) * len(METHODS) * 2 * 2
-    assert all(row["seconds"] > 0 and row["sweeps"] >= 1 and -1 <= row["similarity"] <= 1 for row in rows)
+    assert len(rows) == len(CELLS) * len(PAIRS) * (len(METHODS) + len(FRAMES)) * 2 * 2
+    assert all(row["seconds"] > 0 and row["steps"] >= 1 and -1 <= row["similarity"] <= 1 for row in rows)
+    assert {row["claim"] for row in rows if row["method"] in FRAMES} == {"strong"}
+    assert all(row["memory"] >= 0 for row in rows)
+
+
+def test_scaling_has_a_law_for_every_series_of_two_widths(study):
+    rows = table(study, "scaling")
+    assert all((row["narrowest"], row["widest"]) == (4, 8) for row in rows)
+    series = {(row["method"], row["claim"], row["split"], row["metric"]) for row in rows}
+    expected = {(row["method"], row["claim"]) for row in table(study, "width")}
+    assert len(series) == len(rows) == len(expected) * 2 * 2
+
+
+def test_consensus_has_every_line_mean_and_simplex_of_each_number_of_networks(study):
+    rows = table(study, "consensus")
+    assert {(row["model"], row["width"]) for row in rows} == {("mlp", 4)}
+    methods = {"none", *METHODS, *FRAMES}
+    mixed = {2: 1 + 2, 3: 3 + 2, 4: 6 + 2}
+    assert len(rows) == len(methods) * 2 * 2 * 2 * sum(mixed.values())
+    assert {row["correction"] for row in rows} == {"none", "repair"}
+    for row in rows:
+        assert row["frame"] == "-".join(map(str, range(row["count"])))
+        assert row["barrier"] == pytest.approx(row["value"] - row["baseline"], abs=1e-12)
+        assert row["over"] == "mean" or row["barrier"] >= 0
+    width = {
+        (row["method"], f"{row['a']}-{row['b']}", row["split"], row["metric"]): row["barrier"]
+        for row in table(study, "width")
+        if (row["model"], row["width"], row["reference"]) == ("mlp", 4, None) and row["method"] in ("none", *FRAMES)
+    }
+    full = [row for row in rows if row["count"] == 4 and row["over"] == "line" and row["correction"] == "none"]
+    found = {(row["method"], row["mixed"], row["split"], row["metric"]): row["barrier"] for row in full}
+    assert {key: found[key] for key in width} == pytest.approx(width, abs=1e-9)
+
+
+def test_frames_load_and_say_where_they_come_from(study):
+    for cell, frame, seed in itertools.product(CELLS, FRAMES, SEEDS):
+        path = study.results / "frames" / cell / frame / f"{seed}.safetensors"
+        assert sum(Permutation.load(path).sizes.values()) > 0
+        about = load_metadata(path)
+        assert (f"{about['model']}/width{about['width']}", about["method"], about["seed"]) == (cell, frame, seed)
+    rows = list(tables.rows(study.results / "frames/cnn/width2/merge-weights/frame.csv", "frame"))
+    assert [(row["a"], row["b"]) for row in rows] == PAIRS
+    assert all(row["iterations"] >= 1 and row["seconds"] > 0 for row in rows)
 
 
 def test_permutations_load_and_say_where_they_come_from(study):
@@ -137,15 +206,17 @@ def test_the_order_of_keys_changes_nothing(study, tiny):
     assert study.plan(*study.configure(tiny)) == {}
 
 
-DRAWN = {"pairs_table", "pairs_figure", "width_table", "width_figure", "methods_table", "methods_figure", "all"}
-TRIANGLES = {"simplex_measure", "simplex_table", "simplex_figure"}
+DRAWN = {f"{name}_{kind}" for name in ("pairs", "width", "scaling", "methods") for kind in ("table", "figure")} | {
+    "all"
+}
+TRIANGLES = {f"{name}_{kind}" for name in ("simplex", "consensus") for kind in ("measure", "table", "figure")}
 
 
 def test_a_training_value_reruns_its_chain_alone(study, tiny):
     tiny["training"]["lr"] = 0.003
     plan = study.plan(*study.configure(tiny))
-    assert plan.keys() == {"train", "align", "measure"} | TRIANGLES | DRAWN
-    assert (plan["train"], plan["align"], plan["measure"]) == (3, 3, 3)
+    assert plan.keys() == {"train", "align", "frames", "measure"} | TRIANGLES | DRAWN
+    assert (plan["train"], plan["align"], plan["frames"], plan["measure"]) == (3, 3, 3, 3)
     output = study.snakemake("--dry-run", *study.configure(tiny))
     assert "Params have changed since last execution" in output
 
@@ -153,7 +224,7 @@ def test_a_training_value_reruns_its_chain_alone(study, tiny):
 def test_a_training_value_of_one_model_retrains_that_model_alone(study, tiny):
     tiny["models"][1]["training"] = {"lr": 0.003}
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"train": 1, "align": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+    assert plan == {"train": 1, "align": 1, "frames": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
 
 
 def test_a_value_of_a_matching_method_retrains_nothing(study, tiny):
@@ -162,22 +233,34 @@ def test_a_value_of_a_matching_method_retrains_nothing(study, tiny):
     assert plan == {"align": 3, "measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
 
+def test_a_value_of_a_frame_solves_frames_alone(study, tiny):
+    tiny["frames"][0]["options"] = {"max_rounds": 1}
+    plan = study.plan(*study.configure(tiny))
+    assert plan == {"frames": 3, "measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+
+
 def test_a_value_of_the_barrier_section_neither_retrains_nor_aligns(study, tiny):
     tiny["barrier"]["points"] = 7
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"measure": 3, **dict.fromkeys(DRAWN, 1)}
+    again = {"consensus_measure", "consensus_table", "consensus_figure"}
+    assert plan == {"measure": 3, **dict.fromkeys(DRAWN | again, 1)}
 
 
 def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tiny):
     tiny["barrier"]["fit_images"] = 50
-    assert study.plan(*study.configure(tiny)) == {}
+    again = {"consensus_measure", "consensus_table", "consensus_figure"}
+    assert study.plan(*study.configure(tiny)).keys() == again | {"all"}  # which compares corrections
     tiny["barrier"]["correction"] = "repair"
     assert study.plan(*study.configure(tiny)) == {"measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
 
 def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
     tiny["simplex"]["resolution"] = 4
-    assert study.plan(*study.configure(tiny)) == dict.fromkeys({*TRIANGLES, "all"}, 1)
+    simplex = {"simplex_measure", "simplex_table", "simplex_figure"}
+    assert study.plan(*study.configure(tiny)) == dict.fromkeys({*simplex, "all"}, 1)
+    tiny["simplex"]["resolution"] = 3
+    tiny["scaling"] = {"reach": 2}
+    assert study.plan(*study.configure(tiny)) == {"scaling_table": 1, "scaling_figure": 1, "all": 1}
 
 
 def test_another_data_folder_reruns_nothing(study, tiny):
@@ -205,7 +288,7 @@ def test_a_changed_folder_of_images_is_read_again_and_a_moved_one_is_not(workpla
 def test_another_width_adds_its_own_jobs_alone(study, tiny):
     tiny["models"][0]["widths"] = [4, 8, 5]
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"train": 1, "align": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+    assert plan == {"train": 1, "align": 1, "frames": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
 
 
 def test_one_experiment_is_rebuilt_alone(study, tiny, tmp_path):
@@ -225,20 +308,34 @@ def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
     made = [
         *(f"permutations/mlp/width4/{method}/{a}-{b}.safetensors" for method in METHODS for a, b in PAIRS),
-        *(f"measurements/mlp/width4/{method}.csv" for method in ("none", *METHODS)),
+        *(f"frames/mlp/width4/{frame}/{seed}.safetensors" for frame in FRAMES for seed in SEEDS),
+        *(f"measurements/mlp/width4/{method}.csv" for method in ("none", *METHODS, *FRAMES)),
+        *(f"measurements/consensus/mlp/width4/{method}.csv" for method in ("none", *METHODS, *FRAMES)),
     ]
     for name in made:
         (copy.results / name).unlink()
     tiny["methods_together"] = False
     targets = [f"results/tiny/{name}" for name in made]
     configfile = copy.configure(tiny)
-    assert copy.plan(*targets, *configfile) == {"align": 2, "measure": 3}
+    assert copy.plan(*targets, *configfile) == {"align": 2, "frames": 2, "measure": 5, "consensus_measure": 5}
     copy.snakemake(*targets, *configfile)
     for name in made:
         assert (copy.results / name).read_bytes() == (study.results / name).read_bytes(), name
     for method in METHODS:
         name = f"permutations/mlp/width4/{method}/matching.csv"
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
+    for frame in FRAMES:
+        name = f"frames/mlp/width4/{frame}/frame.csv"
+        assert without_seconds(copy.results / name) == without_seconds(study.results / name)
+
+
+def test_a_study_without_frames_is_one_without_their_rows(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    tiny["frames"] = []
+    tiny["experiments"] = ["width", "methods"]
+    copy.snakemake(*copy.configure(tiny))
+    assert {row["method"] for row in table(copy, "width")} == {"none", *METHODS}
+    assert {row["method"] for row in table(copy, "methods")} == set(METHODS)
 
 
 def test_children_share_their_first_epochs_alone(study, tiny, tmp_path):
@@ -295,7 +392,7 @@ def test_corrections_are_compared_on_the_same_curves(study, tiny, tmp_path):
 
 def test_with_a_correction_and_held_out_images(workplace, tiny):
     tiny |= {"models": [{**tiny["models"][0], "widths": [4], "norm": "batch"}], "experiments": ["width", "simplex"]}
-    tiny |= {"data": {"held_out": 0.2}, "matching": [{"name": "weights", "algorithm": "weights"}]}
+    tiny |= {"data": {"held_out": 0.2}, "matching": [{"name": "weights", "algorithm": "weights"}], "frames": []}
     tiny["barrier"] |= {"correction": "reset", "fit_images": 200}
     workplace.snakemake(*workplace.configure(tiny))
     assert data.open_(workplace.results / "data.safetensors").splits == ("train", "test", "held_out")

@@ -42,6 +42,7 @@ PAIRS = [f"{a}-{b}" for a in SEEDS for b in SEEDS if a < b]
 DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
+FRAMES = {frame["name"]: frame for frame in config["frames"]}
 
 # A cell is a model at one width, whose networks are matched and measured together.
 CELLS = [f"{name}/width{width}" for name, model in MODELS.items() for width in model["widths"]]
@@ -65,6 +66,7 @@ EMBEDDED_CELLS = [
     for narrow in config["embedding"]["narrow"]
     if narrow in MODELS[cell.partition("/")[0]]["widths"]
 ]
+CONSENSUS_CELLS = cells_at(config["consensus"]["widths"])
 
 LAST_EPOCH = config["training"]["epochs"]
 
@@ -110,10 +112,12 @@ else:
     TICKETS_OF_JOB = [f"seed{{seed}}/level{{level}}/{ticket}/from{{source}}" for ticket in TICKETS]
     NAME_OF_TICKETS = "seed{seed}-level{level}-from{source}"
 if config["methods_together"]:
-    ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS], "all"
+    ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS, *FRAMES], "all"
+    FRAMED, FRAMES_OF_JOB = list(FRAMES), "all"
     LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = LEVELS, "all", "all"
 else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
+    FRAMED, FRAMES_OF_JOB = ["{frame}"], "{frame}"
     LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = ["{level}"], "{method}-level{level}", "level{level}"
 
 
@@ -139,7 +143,8 @@ wildcard_constraints:
     shared=r"\d+",
     level=r"[1-9]\d*",
     source=r"\d+",
-    method="|".join(map(re.escape, ["none", *METHODS])),
+    method="|".join(map(re.escape, ["none", *METHODS, *FRAMES])),
+    frame="|".join(map(re.escape, FRAMES)) or "-",
 
 
 def stable(section, without=()):
@@ -204,6 +209,30 @@ def methods_of(wildcards):
 def settings_of_methods(wildcards):
     """The settings of the methods of an align job."""
     return [stable(METHODS[name]) for name in methods_of(wildcards)]
+
+
+def frames_of(wildcards):
+    """The names of the frames of a frames or measure job."""
+    if config["methods_together"]:
+        return list(FRAMES)
+    name = wildcards.get("frame", wildcards.get("method"))
+    return [name] if name in FRAMES else []
+
+
+def settings_of_frames(wildcards):
+    """The settings of the frames of a job."""
+    return [stable(FRAMES[name]) for name in frames_of(wildcards)]
+
+
+def frame_files_of(wildcards):
+    """The permutation files of the frames that a measure job needs."""
+    return expand(
+        "<results>/frames/{model}/width{width}/{frame}/{seed}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        frame=frames_of(wildcards),
+        seed=SEEDS,
+    )
 
 
 def permutations_of(wildcards):

@@ -1,6 +1,6 @@
 """Measurement of the way between two networks.
 
-Needs: the trained networks of a model and width, their permutations, and the data set.
+Needs: the trained networks of a model and width, their permutations and common frames, and the data set.
 Makes: results/<study>/measurements/<model>/width<width>/<method>.csv with the curves of every path; the method `none`
 is without a permutation.
 """
@@ -9,7 +9,8 @@ is without a permutation.
 def points_of_paths(wildcards):
     """The points on the paths of a measure job: of each pair once, and by a method in each third network's frame too."""
     unpermuted = config["methods_together"] or wildcards.method == "none"
-    return (unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1)) * len(PAIRS) * config["barrier"]["points"]
+    times = unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1) + len(frames_of(wildcards))
+    return times * len(PAIRS) * config["barrier"]["points"]
 
 
 MEASURE_WORK = Work(evaluations=points_of_paths, networks=len(SEEDS))
@@ -26,6 +27,7 @@ rule measure:
             allow_missing=True,
         ),
         permutations=permutations_of,
+        frames=frame_files_of,
     output:
         tables=expand("<results>/measurements/{model}/width{width}/{method}.csv", method=MEASURED, allow_missing=True),
     log:

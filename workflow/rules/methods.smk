@@ -1,12 +1,12 @@
 """Experiment `methods`: which matching method is best, and what does it cost?
 
-Needs: the matchings and measurements of all methods.
+Needs: the matchings, frames and measurements of all methods.
 Makes: results/<study>/tables/methods.csv and results/<study>/figures/methods.png and .pdf.
 """
 
 
 rule methods:
-    """Objective, seconds and barrier of every method."""
+    """Objective, seconds, memory and barrier of every method."""
     input:
         table="<results>/tables/methods.csv",
         png="<results>/figures/methods.png",
@@ -17,7 +17,8 @@ rule methods_table:
     """Join what each matching reached and cost with the barrier that it left."""
     input:
         matchings=expand("<results>/permutations/{cell}/{method}/matching.csv", cell=CELLS, method=METHODS),
-        measurements=expand("<results>/measurements/{cell}/{method}.csv", cell=CELLS, method=METHODS),
+        frames=expand("<results>/frames/{cell}/{frame}/frame.csv", cell=CELLS, frame=FRAMES),
+        measurements=expand("<results>/measurements/{cell}/{method}.csv", cell=CELLS, method=[*METHODS, *FRAMES]),
     output:
         report(
             "<results>/tables/methods.csv",

@@ -1,6 +1,6 @@
 """Experiment `simplex`: what does the loss look like between three networks?
 
-Needs: the trained networks of a model and width, their permutations, and the data set.
+Needs: the trained networks of a model and width, their permutations and common frames, and the data set.
 Makes: results/<study>/tables/simplex.csv and results/<study>/figures/simplex.png and .pdf.
 """
 
@@ -34,6 +34,12 @@ rule simplex_measure:
             pair=PAIRS,
             allow_missing=True,
         ),
+        frames=expand(
+            "<results>/frames/{model}/width{width}/{frame}/{seed}.safetensors",
+            frame=FRAMES,
+            seed=SEEDS,
+            allow_missing=True,
+        ),
     output:
         table="<results>/measurements/simplex/{model}/width{width}.csv",
     log:
@@ -50,7 +56,7 @@ rule simplex_measure:
     params:
         architecture=architecture_of,
         simplex=stable({**barrier_settings(), **config["simplex"]}, without=("points", "widths")),
-        methods=list(METHODS),
+        algorithms={name: method["algorithm"] for name, method in {**METHODS, **FRAMES}.items()},
         seeds=SEEDS,
     script:
         "../scripts/simplex_measure.py"

@@ -15,7 +15,9 @@ NETWORKS_NEEDED = {
     "pairs": (2, "a pair"),
     "methods": (2, "a pair"),
     "width": (3, "a pair aligned to a third network"),
+    "scaling": (3, "a pair aligned to a third network"),
     "simplex": (4, "a triangle aligned to a fourth network"),
+    "consensus": (3, "a frame of more than a pair"),
     "instability": (1, "a network and its child"),
     "correction": (2, "a pair"),
     "trajectory": (2, "a pair"),
@@ -38,6 +40,17 @@ NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", "transfer", *O
 
 # Data sets whose images have the same shape, and which have as many classes.
 ALIKE = [("mnist", "fashion_mnist"), ("cifar10", "svhn")]
+
+
+# Options of a frame: of its algorithm, and of what it compares.
+FRAME_OPTIONS = {
+    "reference": ["to"],
+    "merge_many": ["max_rounds"],
+    "universe": ["climbs", "max_steps", "max_rounds"],
+    "ste": ["steps", "lr", "points", "n_images", "batch_size"],
+    "weights": ["biases"],
+    "activations": ["kernel", "n_images", "intermediate", "batch_size"],
+}
 
 
 def refuse(key, problem):
@@ -215,6 +228,20 @@ def refuse_training(key, experiment):
     )
 
 
+def check_frames(frames, seeds):
+    """Refuse options that mean nothing to a frame's algorithm or similarity."""
+    for index, frame in enumerate(frames):
+        allowed = FRAME_OPTIONS[frame["algorithm"]] + FRAME_OPTIONS[frame["similarity"]]
+        for option in frame["options"]:
+            if option not in allowed:
+                refuse(
+                    f"frames[{index}].options.{option}",
+                    f"no option of {frame['algorithm']} by {frame['similarity']}. Allowed: {', '.join(allowed)}",
+                )
+        if frame["options"].get("to", seeds[0]) not in seeds:
+            refuse(f"frames[{index}].options.to", f"{frame['options']['to']} is no seed. Allowed: one of {seeds}")
+
+
 def check_widths(key, widths, models):
     """Refuse a width that no model has."""
     known = {width for model in models for width in model["widths"]}
@@ -294,7 +321,11 @@ def check_folders(name, data_dir, results):
         refuse("data.data_dir", f"{data_dir!r} is a file. Allowed: a folder, or a new one in a folder that exists")
     if not folder.absolute().parent.is_dir():
         refuse("data.data_dir", f"{data_dir!r} does not exist. Allowed: a folder, or a new one in a folder that exists")
-    for path in (results.parent, results, *(results / name for name in ("networks", "permutations", "measurements"))):
+    for path in (
+        results.parent,
+        results,
+        *(results / name for name in ("networks", "permutations", "frames", "measurements")),
+    ):
         if path.exists() and not path.is_dir():
             refuse(
                 "study", f"{str(path)!r} is a file, and results go into a folder of that name. Allowed: another name"
@@ -309,6 +340,12 @@ def check(config):
     validate(config, schema=schema_file)
     check_names("models", config["models"])
     check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
+    check_names(
+        "frames",
+        config["frames"],
+        reserved=("none", "unpermuted", "random", *(method["name"] for method in config["matching"])),
+    )
+    check_frames(config["frames"], config["seeds"])
     training = config["training"]
     check_training("training", training, training["epochs"])
     for index, model in enumerate(config["models"]):
@@ -321,7 +358,7 @@ def check(config):
         check_networks("networks", config["networks"], config["experiments"])
         config["seeds"] = list(range(len(config["networks"])))
     check_networks("seeds", config["seeds"], config["experiments"])
-    for name in ("simplex", "instability", "correction", "cycles", "transfer"):
+    for name in ("simplex", "consensus", "instability", "correction", "cycles", "transfer"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
     if "transfer" in config["experiments"]:

@@ -6,7 +6,7 @@ Makes: results/<study>/tables/width.csv and results/<study>/figures/width.png an
 
 
 rule width:
-    """Barriers against width, between every pair (weak) and through a third network (strong)."""
+    """Barriers against width, between every pair (weak), and in the frame of a third network or of all (strong)."""
     input:
         table="<results>/tables/width.csv",
         png="<results>/figures/width.png",
@@ -16,7 +16,9 @@ rule width:
 rule width_table:
     """Reduce every curve to its barriers: one row for each path, split and metric."""
     input:
-        measurements=expand("<results>/measurements/{cell}/{method}.csv", cell=CELLS, method=["none", *METHODS]),
+        measurements=expand(
+            "<results>/measurements/{cell}/{method}.csv", cell=CELLS, method=["none", *METHODS, *FRAMES]
+        ),
     output:
         report(
             "<results>/tables/width.csv",

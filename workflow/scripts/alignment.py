@@ -1,16 +1,17 @@
-"""Matching of all pairs of networks of a cell, by one method: permutation files and their table."""
+"""Matching of networks of a cell by one method, two at a time or all at once: permutation files and their table."""
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 from cell import Cell, State
+from memory import peak
 
-from onebasin import checkpoint, match, symmetry, tables
+from onebasin import checkpoint, claims, match, symmetry, tables
 
 # Real images on which each permuted network must compute the same function.
 CHECKED_IMAGES = 256
@@ -61,7 +62,8 @@ def match_pairs(
     """
     rows = []
     for a, b in pairs if pairs is not None else combinations(states, 2):
-        found = find(cell, states[a], states[b], settings)
+        with peak(cell.device) as taken:
+            found = find(cell, states[a], states[b], settings)
         aligned = cell.symmetry.apply(found.permutation, states[b])
         outcome = {
             "objective": found.objective,
@@ -69,9 +71,50 @@ def match_pairs(
             "sweeps": found.sweeps,
         }
         pair = {**cell.address, "method": settings["name"], "a": a, "b": b}
-        # Seconds stand in the table alone: the bytes of a permutation do not depend on the machine's mood.
+        # Seconds and memory stand in the table alone: the bytes of a permutation do not depend on the machine's mood.
         about = {**pair, **outcome, "settings": dict(settings), **checkpoint.provenance()}
         found.permutation.save(folder / f"{a}-{b}.safetensors", about)
-        rows.append({**pair, **outcome, "seconds": found.seconds})
+        rows.append({**pair, **outcome, "seconds": found.seconds, "memory": taken.megabytes})
         logging.info("%s", rows[-1])
     tables.write(folder / "matching.csv", "matching", rows)
+
+
+def find_frame(cell: Cell, states: Mapping[int, State], settings: Mapping[str, Any]) -> match.Frame:
+    """Bring networks into a common frame; every permutation is checked to leave the function of its network unchanged.
+
+    Args:
+        cell: the model of the networks.
+        states: the networks by their seeds.
+        settings: an item of the section `frames` of the config.
+    """
+    method = match.FRAMES[settings["algorithm"]]
+    found = method(states=states, similarity=settings["similarity"], **_given(method, cell), **settings["options"])
+    images = cell.images("train", CHECKED_IMAGES)[0]
+    for seed, permutation in found.permutations.items():
+        symmetry.check(cell.model, cell.symmetry, permutation, states[seed], images)
+    return found
+
+
+def write_frame(cell: Cell, settings: Mapping[str, Any], folder: Path) -> None:
+    """Bring all networks of a cell into a common frame; write <seed>.safetensors and frame.csv into the folder."""
+    with peak(cell.device) as taken:
+        found = find_frame(cell, cell.states, settings)
+    about = {**cell.address, "method": settings["name"]}
+    provenance = {"iterations": found.iterations, "settings": dict(settings), **checkpoint.provenance()}
+    for seed, permutation in found.permutations.items():
+        permutation.save(folder / f"{seed}.safetensors", {**about, "seed": seed, **provenance})
+    moved = claims.into_common_frame(cell.symmetry, found.permutations, cell.states)
+    cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": taken.megabytes}
+    rows = []
+    for (a, b), objective in found.objectives.items():
+        similarity = match.similarity(cell.symmetry, moved[a], moved[b])
+        rows.append({**about, "a": a, "b": b, "objective": objective, "similarity": similarity, **cost})
+        logging.info("%s", rows[-1])
+    tables.write(folder / "frame.csv", "frame", rows)
+
+
+def _given(method: Callable[..., Any], cell: Cell) -> dict[str, Any]:
+    """What a method takes of the cell: it takes what its parameters name."""
+    images, labels = cell.images("train")
+    given = {"symmetry": cell.symmetry, "model": cell.model, "images": images, "labels": labels}
+    return {key: given[key] for key in inspect.signature(method).parameters if key in given}

@@ -156,3 +156,9 @@ def open_permutations(paths: list[str], method: str, depth: int = 1) -> dict[tup
             a, b = map(int, path.stem.split("-"))
             found[a, b] = Permutation.load(path)
     return found
+
+
+def open_frame(paths: list[str], method: str) -> dict[int, Permutation]:
+    """Read the permutations of a frame among files <method>/<seed>.safetensors, by their seeds."""
+    found = [path for path in map(Path, paths) if path.parent.name == method]
+    return {int(path.stem): Permutation.load(path) for path in found}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from onebasin.figures.consensus import consensus
 from onebasin.figures.correction import correction
 from onebasin.figures.cycles import cycles
 from onebasin.figures.embedding import embedding
@@ -15,6 +16,7 @@ from onebasin.figures.layers import layers
 from onebasin.figures.methods import methods
 from onebasin.figures.pairs import pairs
 from onebasin.figures.pruning import pruning
+from onebasin.figures.scaling import scaling
 from onebasin.figures.simplex import simplex
 from onebasin.figures.sparsity import sparsity
 from onebasin.figures.stability import stability
@@ -28,7 +30,9 @@ from onebasin.figures.width import width
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "pairs": pairs,
     "width": width,
+    "scaling": scaling,
     "simplex": simplex,
+    "consensus": consensus,
     "methods": methods,
     "instability": instability,
     "correction": correction,
@@ -47,6 +51,7 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
 
 __all__ = [
     "FIGURES",
+    "consensus",
     "correction",
     "cycles",
     "embedding",
@@ -55,6 +60,7 @@ __all__ = [
     "pairs",
     "pruning",
     "save",
+    "scaling",
     "simplex",
     "sparsity",
     "tickets",

@@ -11,7 +11,7 @@ from pandas import DataFrame, Series
 
 from onebasin.figures import style
 from onebasin.figures.categories import dots, handles
-from onebasin.figures.width import CONNECTED
+from onebasin.figures.style import CONNECTED
 
 
 @matplotlib.rc_context(style.STYLE)

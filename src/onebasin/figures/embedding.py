@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from onebasin.figures import style
-from onebasin.figures.width import CONNECTED
+from onebasin.figures.style import CONNECTED
 
 
 @matplotlib.rc_context(style.STYLE)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.tri import Triangulation
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from onebasin.figures import style
 
@@ -21,18 +21,17 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])
 
 @matplotlib.rc_context(style.STYLE)
 def simplex(frame: DataFrame) -> Figure:
-    """Draw table `simplex`: the training loss over the first triangle of each model, width, method and claim.
+    """Draw four triangles of table `simplex` for each model and width, by the training loss.
 
-    Rows are models and widths; columns are no permutation, then weak and strong of every method. All share one
-    logarithmic colour scale, cut at a thousandth of its largest value.
+    They are the one without permutation, the one of networks aligned to the first, that of a universe or another common
+    frame, and the one with the lowest barrier of all; where there are several of a kind, the one with the lowest. All
+    share one logarithmic colour scale, cut at a thousandth of its largest value.
     """
     style.check(frame)
     frame = frame[frame["split"] == (style.SPLITS[0] if style.SPLITS[0] in set(frame["split"]) else style.SPLITS[1])]
     rows = style.unique(zip(frame["model"], frame["width"], strict=True))
-    methods = style.unique(frame["method"])
-    kinds = set(zip(frame["method"], frame["claim"], strict=True))
-    order = [(method, claim) for method in sorted(methods, key=lambda m: m != "none") for claim in _CLAIMS]
-    columns = [kind for kind in order if kind in kinds]
+    kinds = {kind: _of_kind(frame, kind) for kind in _KINDS}
+    columns = [kind for kind, part in kinds.items() if len(part)]
     loss = frame["loss"].to_numpy(dtype=float)
     high = loss[np.isfinite(loss)].max()
     low = max(loss[np.isfinite(loss)].min(), high / 1000)
@@ -41,17 +40,16 @@ def simplex(frame: DataFrame) -> Figure:
     figure, axes = style.panels(len(rows), len(columns), side, extra=0.55)
     drawn: list[ContourSet] = []
     for (model, width), line in zip(rows, axes, strict=True):
-        for axis, (method, claim) in zip(line, columns, strict=True):
+        for axis, kind in zip(line, columns, strict=True):
             axis.set_axis_off()
-            part = frame[(frame["model"] == model) & (frame["width"] == width)]
-            part = part[(part["method"] == method) & (part["claim"] == claim)]
+            part = kinds[kind][(kinds[kind]["model"] == model) & (kinds[kind]["width"] == width)]
             if len(part):
-                drawn.append(_triangle(axis, _first(part), levels))
+                best = _first(part[part["rank"] == part["rank"].min()])
+                drawn.append(_triangle(axis, best, levels))
+                axis.set_title(_title(kind, best.iloc[0]))
         line[0].annotate(
             f"{model}, width {width}", (-0.12, 0.5), xycoords="axes fraction", rotation=90, ha="center", va="center"
         )
-    for axis, (method, claim) in zip(axes[0], columns, strict=True):
-        axis.set_title(_CLAIMS[claim] + ("" if claim == "none" else f"\n{style.LABELS.get(method, method)}"))
     bar = figure.colorbar(drawn[-1], ax=axes, shrink=0.8 if len(rows) == 1 else 0.6, aspect=25, pad=0.02)
     bar.set_label(f"{frame['split'].iloc[0]} loss (nats)")
     bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high / low < 200 else (1.0,)))
@@ -61,7 +59,27 @@ def simplex(frame: DataFrame) -> Figure:
     return figure
 
 
-_CLAIMS = {"none": "no permutation", "weak": "weak", "strong": "strong"}
+_KINDS = {"none": "no permutation", "first": "aligned to the first", "frame": "common frame", "best": "lowest barrier"}
+
+
+def _of_kind(frame: DataFrame, kind: str) -> DataFrame:
+    """The triangles among which a picture is chosen."""
+    if kind == "none":
+        return frame[frame["claim"] == "none"]
+    if kind == "first":
+        return frame[frame["claim"] == "weak"]
+    if kind == "frame":
+        common = frame[(frame["claim"] == "strong") & frame["reference"].isna()]
+        universe = common[common["algorithm"] == "universe"]
+        return universe if len(universe) else common
+    return frame[frame["claim"] != "none"]
+
+
+def _title(kind: str, row: Series) -> str:
+    if kind == "none":
+        return _KINDS[kind]
+    claim = {"weak": " (weak)", "strong": " (strong)"}[row["claim"]] if kind == "best" else ""
+    return f"{_KINDS[kind]}{claim}\n{style.LABELS.get(row['method'], row['method'])}"
 
 
 def _first(part: DataFrame) -> DataFrame:

@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from onebasin.figures import style
-from onebasin.figures.style import Mark
-from onebasin.figures.width import CONNECTED
+from onebasin.figures.style import CONNECTED, Mark
 
 
 @matplotlib.rc_context(style.STYLE)

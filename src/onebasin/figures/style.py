@@ -53,10 +53,20 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours that remain apart for every kind of colour blindness (Okabe and Ito 2008); black and yellow left out."""
 
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)))
-LABELS = {"none": "no permutation", "weights": "weight matching", "activations": "activation matching"}
+LABELS = {
+    "none": "no permutation",
+    "weights": "weight matching",
+    "activations": "activation matching",
+    "merge-weights": "merge-many, weights",
+    "merge-activations": "merge-many, activations",
+    "universe-weights": "universe, weights",
+    "universe-activations": "universe, activations",
+}
 METRICS = {"error": "error", "loss": "loss (nats)"}
 BARRIERS = {"error": "error barrier", "loss": "loss barrier (nats)"}
 SPLITS = ("train", "test")
+CONNECTED = 0.02
+"""Error barrier under which two networks count as linearly connected (Sharma et al. 2024)."""
 FLOOR = 1e-3
 """No barrier is drawn lower than this on a logarithmic axis."""
 
@@ -116,6 +126,36 @@ def panels(rows: int, columns: int, row_height: float, *, extra: float = 0.45, *
         # Ticks are made when they are drawn, which may be outside the style.
         axis.tick_params(labelsize=STYLE["xtick.labelsize"], width=STYLE["xtick.major.width"])
     return figure, axes
+
+
+def barrier_panels(
+    frame: DataFrame, columns: Sequence[str], xlabel: str, **kwargs: Any
+) -> tuple[Figure, list[tuple[str, DataFrame, Any]]]:
+    """A figure of barriers: one row of panels for each metric and model of the table, and titled columns.
+
+    Returns the figure and, for each row, its metric, its part of the table, and its axes, which share their y axis.
+    """
+    models = unique(frame["model"])
+    rows = [(metric, model) for metric in BARRIERS for model in models if metric in set(frame["metric"])]
+    figure, axes = panels(len(rows), len(columns), 1.6, sharey="row", **kwargs)
+    for top, bottom, title in zip(axes[0], axes[-1], columns, strict=True):
+        top.set_title(title)
+        bottom.set_xlabel(xlabel)
+    parts = []
+    for (metric, model), line in zip(rows, axes, strict=True):
+        line[0].set_ylabel(f"{model}\n{BARRIERS[metric]}")
+        parts.append((metric, frame[(frame["metric"] == metric) & (frame["model"] == model)], line))
+    return figure, parts
+
+
+def connected(axis: Axes) -> None:
+    """Draw the error barrier under which two networks count as connected."""
+    axis.axhline(CONNECTED, color="black", linewidth=0.7, linestyle=(0, (6, 3)), zorder=1)
+
+
+def connected_handle() -> Line2D:
+    """Legend entry for it."""
+    return Line2D([], [], color="black", linewidth=0.7, linestyle=(0, (6, 3)), label="0.02: connected")
 
 
 def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
@@ -243,6 +283,28 @@ def strip(
         markeredgecolor="white" if mark.filled else mark.colour, markeredgewidth=0.4 if mark.filled else 0.7, zorder=4,
     )  # fmt: skip
     return int(clipped.sum())
+
+
+def places_strip(axis: Axes, frame: DataFrame, column: str, places: Series, networks: np.ndarray, mark: Mark) -> None:
+    """Draw one series at `places` on the x axis: each measurement small, their mean large, its interval as a bar.
+
+    `networks` [rows, k] are the networks of each row. Values that are not finite are counted in a note.
+    """
+    finite = np.isfinite(frame[column].to_numpy())
+    if not finite.all():
+        axis.annotate(
+            f"{(~finite).sum()} × {mark.label}: not finite", (places.mean(), 0.9),
+            xycoords=("data", "axes fraction"), fontsize=6, color=mark.colour, ha="center",
+        )  # fmt: skip
+    shown, at = frame[column][finite], places[finite]
+    axis.scatter(at, shown, s=4, color=mark.colour, marker=mark.marker, alpha=0.6, linewidths=0.4, gid="measurement")
+    groups = shown.groupby(at)
+    bars = [bootstrap(group.to_numpy(), networks[finite][(at == place).to_numpy()]) for place, group in groups]
+    axis.vlines(list(groups.groups), *np.reshape(bars, (-1, 2)).T, color=mark.colour, linewidth=1.0)
+    axis.plot(
+        groups.mean(), color=mark.colour, linestyle=mark.line, linewidth=1.0, marker=mark.marker,
+        markersize=3.6, markeredgecolor="white", markeredgewidth=0.4,
+    )  # fmt: skip
 
 
 def strip_handles(what: str) -> list[Line2D]:

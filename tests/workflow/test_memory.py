@@ -1,0 +1,30 @@
+"""The peak of memory is that of the block alone, whatever was taken before."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "workflow/scripts/memory.py"
+MEGABYTE = 2**18  # single-precision numbers
+
+
+@pytest.fixture(scope="module")
+def peak():
+    spec = importlib.util.spec_from_file_location("memory", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.peak
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is read from Linux's /proc")
+def test_a_large_block_does_not_hide_a_small_one(peak):
+    found = []
+    for size in (200, 50, 0):
+        with peak("cpu") as taken:
+            torch.ones(size * MEGABYTE).sum()
+        found.append(taken.megabytes)
+    assert found[0] == pytest.approx(200 * 1.05, abs=20)
+    assert found[1] == pytest.approx(50 * 1.05, abs=20)
+    assert found[2] < 20
