@@ -9,6 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+LEVELS = 2**16  # whole-number costs that the sparse solver tells apart
+
 
 def assign(gain: np.ndarray) -> np.ndarray:
     """Return the columns that maximise the sum of ``gain[i, columns[i]]`` over permutations.
@@ -29,9 +31,6 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
         current: the columns assigned so far.
         candidates: entries per row that take part, on average.
     """
-    # Units of pruned networks may have no weights left. The sparse solver can turn in circles on rows of equal gains.
-    if not (np.ptp(gain, axis=0).all() and np.ptp(gain, axis=1).all()):
-        return assign(gain)
     size = len(gain)
     values = gain.reshape(-1)
     nearest = (gain.max(axis=1, keepdims=True) / 2 + gain.max(axis=0) / 2).reshape(-1)
@@ -43,9 +42,13 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
     flat = np.flatnonzero(mask)
     starts = np.searchsorted(flat, np.arange(size + 1) * size)
     taken = values[flat].astype(np.float64)
-    costs = taken.max() - taken + 1  # an explicit zero would count as no entry
+    # The solver raises prices by the smallest difference of costs, and hardly ends where that is tiny, as among units
+    # that pruning left almost without weights; so costs are whole numbers, above 0 to count as entries.
+    costs = np.rint((taken.max() - taken) * (LEVELS / (np.ptp(taken) or 1))) + 1
     table = csr_array((costs, flat % size, starts), shape=(size, size))
-    return min_weight_full_bipartite_matching(table)[1]
+    found = min_weight_full_bipartite_matching(table)[1]
+    rows = np.arange(size)
+    return found if gain[rows, found].sum() >= gain[rows, current].sum() else current
 
 
 def assign_within(gains: np.ndarray) -> np.ndarray:
