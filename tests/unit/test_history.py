@@ -109,9 +109,9 @@ def test_matching_one_stacked_checkpoint_is_matching_that_one():
 def test_stacked_checkpoints_need_as_many_of_both_networks():
     model, sym = pair()
     a = state(model, 1)
-    with pytest.raises(ValueError, match="2 states of one network and 1 of the other"):
+    with pytest.raises(ValueError, match="2 and 1 states of the networks"):
         match.weights(sym, [a, a], a)
-    with pytest.raises(ValueError, match="0 states"):
+    with pytest.raises(ValueError, match="0 and 0 states"):
         match.activations(sym, model, [], [], images(4, channels=1, size=8))
 
 
