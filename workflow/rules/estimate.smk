@@ -218,3 +218,21 @@ class Work:
     def mem_mb(self, wildcards, attempt):
         """The memory limit of a job in megabytes."""
         return math.ceil(1.2 * self.memory(wildcards) / 500) * 500 * attempt
+
+
+def files_to_decode(wildcards):
+    """The number of image files that become part of the data set, 0 where it comes in one piece."""
+    return 0 if config["data"]["name"] in DATA_SETS else sum(images()[:3])
+
+
+def points_of_paths(wildcards):
+    """The points on the paths of a measure job: of each pair once, and by a method in each third network's frame too."""
+    unpermuted = config["methods_together"] or wildcards.method == "none"
+    times = unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1) + len(frames_of(wildcards))
+    return times * len(PAIRS) * config["barrier"]["points"]
+
+
+def hybrids(wildcards):
+    """The pairs of hybrids of a layers job: of each pair of networks and epoch four for each layer, and one without."""
+    depth = len(layers(MODELS[wildcards.model], int(wildcards.width)))
+    return (4 * depth + 1) * len(HISTORY_PAIRS) * len(REWOUND)
