@@ -115,11 +115,11 @@ else:
     NAME_OF_TICKETS = "seed{seed}-level{level}-from{source}"
 if config["methods_together"]:
     ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS, *FRAMES], "all"
-    FRAMED, FRAMES_OF_JOB = list(FRAMES), "all"
+    PAIRED, FRAMED, FRAMES_OF_JOB = ["none", *METHODS], list(FRAMES), "all"
     LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = LEVELS, "all", "all"
 else:
     ALIGNED, MEASURED, METHODS_OF_JOB = ["{method}"], ["{method}"], "{method}"
-    FRAMED, FRAMES_OF_JOB = ["{frame}"], "{frame}"
+    PAIRED, FRAMED, FRAMES_OF_JOB = ["{method}"], ["{frame}"], "{frame}"
     LEVELS_OF_JOB, ALIGNED_LEVELS, MEASURED_LEVELS = ["{level}"], "{method}-level{level}", "level{level}"
 
 

@@ -16,7 +16,7 @@ rule embedding:
 EMBEDDING_MEASURE_WORK = Work(
     pairs=4 * len(PAIRS),
     methods=settings_of_methods,
-    evaluations=4 * len(MEASURED) * len(PAIRS) * config["barrier"]["points"],
+    evaluations=4 * len(PAIRED) * len(PAIRS) * config["barrier"]["points"],
     networks=2 * len(SEEDS),
 )
 
@@ -40,7 +40,7 @@ rule embedding_measure:
     output:
         tables=expand(
             "<results>/measurements/embedding/{model}/width{width}/narrow{narrow}/{method}.csv",
-            method=MEASURED,
+            method=PAIRED,
             allow_missing=True,
         ),
     log:

@@ -16,7 +16,7 @@ rule layers:
 LAYERS_MEASURE_WORK = Work(
     pairs=hybrids,
     methods=settings_of_methods,
-    evaluations=lambda wildcards: len(MEASURED) * hybrids(wildcards) * config["history"]["points"],
+    evaluations=lambda wildcards: len(PAIRED) * hybrids(wildcards) * config["history"]["points"],
     networks=len(SEEDS) * len(STAGES),
 )
 
@@ -29,7 +29,7 @@ rule layers_measure:
         history=networks_at(REWOUND),
     output:
         tables=expand(
-            "<results>/measurements/layers/{model}/width{width}/{method}.csv", method=MEASURED, allow_missing=True
+            "<results>/measurements/layers/{model}/width{width}/{method}.csv", method=PAIRED, allow_missing=True
         ),
     log:
         f"<logs>/layers_measure/{{model}}/width{{width}}/{METHODS_OF_JOB}.log",

@@ -14,7 +14,7 @@ rule trajectory:
 
 
 TRAJECTORY_MEASURE_WORK = Work(
-    evaluations=len(MEASURED) * len(HISTORY_PAIRS) * len(STAGES) ** 2 * config["history"]["points"],
+    evaluations=len(PAIRED) * len(HISTORY_PAIRS) * len(STAGES) ** 2 * config["history"]["points"],
     networks=len(SEEDS) * len(STAGES),
 )
 
@@ -28,7 +28,7 @@ rule trajectory_measure:
         permutations=permutations_of_history,
     output:
         tables=expand(
-            "<results>/measurements/trajectory/{model}/width{width}/{method}.csv", method=MEASURED, allow_missing=True
+            "<results>/measurements/trajectory/{model}/width{width}/{method}.csv", method=PAIRED, allow_missing=True
         ),
     log:
         f"<logs>/trajectory_measure/{{model}}/width{{width}}/{METHODS_OF_JOB}.log",

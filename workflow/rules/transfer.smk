@@ -141,7 +141,7 @@ rule transfer_align:
 
 
 TRANSFER_MEASURE_WORK = Work(
-    evaluations=12 * len(MEASURED) * len(PAIRS) * config["barrier"]["points"], networks=2 * len(SEEDS)
+    evaluations=12 * len(PAIRED) * len(PAIRS) * config["barrier"]["points"], networks=2 * len(SEEDS)
 )
 
 
@@ -166,7 +166,7 @@ rule transfer_measure:
         transferred=transferred_permutations_of,
     output:
         tables=expand(
-            "<results>/measurements/transfer/{model}/width{width}/{method}.csv", method=MEASURED, allow_missing=True
+            "<results>/measurements/transfer/{model}/width{width}/{method}.csv", method=PAIRED, allow_missing=True
         ),
     log:
         f"<logs>/transfer_measure/{{model}}/width{{width}}/{METHODS_OF_JOB}.log",
