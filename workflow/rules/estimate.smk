@@ -236,3 +236,26 @@ def hybrids(wildcards):
     """The pairs of hybrids of a layers job: of each pair of networks and epoch four for each layer, and one without."""
     depth = len(layers(MODELS[wildcards.model], int(wildcards.width)))
     return (4 * depth + 1) * len(HISTORY_PAIRS) * len(REWOUND)
+
+
+def matchings_of_frames(wildcards):
+    """What the frames of a job are counted as: matchings of two networks, for each pair of networks."""
+    found = []
+    for frame in settings_of_frames(wildcards):
+        options = frame["options"]
+        if frame["similarity"] == "activations":
+            times = 2
+        elif frame["algorithm"] == "universe":
+            times = 4 + 8 * options.get("climbs", 5)
+        elif frame["algorithm"] == "ste":
+            times = 4 + options.get("steps", 200) // 4
+        else:
+            times = 4
+        found += times * [{**options, "algorithm": frame["similarity"]}]
+    return found
+
+
+def points_of_frames(wildcards):
+    """The points at which frames found through the loss are compared, after each step."""
+    found = [frame["options"] for frame in settings_of_frames(wildcards) if frame["algorithm"] == "ste"]
+    return sum(options.get("steps", 200) * (1 + options.get("points", 8)) for options in found)
