@@ -12,7 +12,7 @@ import pytest
 from onebasin import tables
 from onebasin.files import FileError
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/tables.md"
 PATH = {"model": "mlp", "width": 16, "method": "weights", "claim": "weak", "reference": None, "a": 0, "b": 1}
 
 
@@ -60,8 +60,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", tables.COLUMNS)
-def test_readme_documents_the_columns(name):
-    sections = re.split(r"^#+ ", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+def test_the_document_has_the_columns(name):
+    sections = re.split(r"^#+ ", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
     [section] = [section for section in sections if f"`{FILES[name]}`" in section.split("\n")[0]]
     assert re.findall(r"^\| `(\w+)` \| (.*?) \|$", section, re.MULTILINE) == list(tables.COLUMNS[name].items())
 
