@@ -147,7 +147,8 @@ class Work:
         """The GPUs of a job: none where the study has none, for what has no model, and to match small networks."""
         if not config["resources"]["gpu"] or "model" not in wildcards.keys():
             return 0
-        only_matches = self.given["pairs"] and not self.given["evaluations"]
+        found, *_ = self._of(wildcards, CPU)
+        only_matches = found["pairs"] and not found["evaluations"]
         return int(not only_matches or self.seconds(wildcards, CPU) > MATCHED_ON_CPU_S)
 
     def _of(self, wildcards, machine=None):
