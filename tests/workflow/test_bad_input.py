@@ -1,25 +1,38 @@
 """Bad input ends in one readable line that names the key and what is allowed, before any job; nothing is touched."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.utils import update_config, validate
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "family": "mlp", "widths": [4]}
 WEIGHTS = {"name": "weights", "algorithm": "weights"}
 WIDTHS = "a whole number of at least 1"
 
-# What Snakemake itself is given.
+# What Snakemake itself is given: something of each kind.
 CASES = {
     "typo in a section": ({"trainig": {}}, "trainig", "did you mean 'training'?"),
+    "nothing for a section": ("training:", "training", "a section"),
+    "seed given twice": ({"seeds": [0, 1, 2, 3, 1]}, "seeds", "1 is given twice"),
+    "too few networks for a triangle": ({"seeds": [0, 1, 2]}, "seeds", "at least 4, for a triangle"),
+    "module of a factory that is not there": (
+        {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},
+        "models[0].factory",
+        "there is no module of 'no_such_module:build' in",
+    ),
+    "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
+}
+
+# What the function is given that checks a config, merged with the default one as Snakemake does.
+CHECKED = {
     "typo in a key": ({"training": {"learning_rat": 0.1}}, "training.learning_rat", "Allowed: epochs, "),
     "text for a number": ({"training": {"lr": "fast"}}, "training.lr", "a number above 0"),
     "path for a name": ({"study": "../elsewhere"}, "study", "letters, digits"),
     "list for a section": ({"training": [1]}, "training", "a section"),
-    "nothing for a section": ("training:", "training", "a section"),
     "empty seeds": ({"seeds": []}, "seeds", "a list of at least 2 items"),
-    "seed given twice": ({"seeds": [0, 1, 2, 3, 1]}, "seeds", "1 is given twice"),
     "model name given twice": ({"models": [MLP, {**MLP, "widths": [8]}]}, "models[1].name", "'mlp' is given twice"),
     "method name given twice": ({"matching": [WEIGHTS, WEIGHTS]}, "matching[1].name", "'weights' is given twice"),
     "method named none": ({"matching": [{**WEIGHTS, "name": "none"}]}, "matching[0].name", "any other name"),
@@ -38,7 +51,6 @@ CASES = {
     "checkpoint after the end": ({"training": {"checkpoints": [31]}}, "training.checkpoints", "up to training.epochs"),
     "milestones in disorder": ({"training": {"milestones": [9, 5]}}, "training.milestones", "increasing epochs"),
     "a single alpha": ({"barrier": {"points": 1}}, "barrier.points", "at least 3"),
-    "too few networks for a triangle": ({"seeds": [0, 1, 2]}, "seeds", "at least 4, for a triangle"),
     "too few networks for strong paths": (
         {"seeds": [0, 1], "experiments": ["width"]},
         "seeds",
@@ -146,11 +158,6 @@ CASES = {
         "one of [0, 1, 2, 3]",
     ),
     "simplex at a width of no model": ({"simplex": {"widths": [17]}}, "simplex.widths[0]", "16, 32, 64"),
-    "module of a factory that is not there": (
-        {"models": [{"name": "own", "factory": "no_such_module:build", "widths": [4]}], "experiments": ["pairs"]},
-        "models[0].factory",
-        "there is no module of 'no_such_module:build' in",
-    ),
     "file of a network that is not there": ({"networks": ["a.pt", "b.pt"]}, "networks[0]", "'a.pt' is no file"),
     "one file for several networks": (
         {"networks": ["config.yaml", "Snakefile"], "experiments": ["pairs"]},
@@ -167,7 +174,6 @@ CASES = {
         "networks",
         "at least 3, for a pair aligned to a third",
     ),
-    "missing data folder": ({"data": {"name": "mnist", "data_dir": "no/such/folder"}}, "data.data_dir", "not exist"),
     "missing folder of images": (
         {"data": {"name": "image_folder", "data_dir": "new"}},
         "data.data_dir",
@@ -176,7 +182,7 @@ CASES = {
     "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
 }
 
-# More ways to be wrong, told apart by the same function.
+# More ways to be wrong, which the schema alone tells.
 DETAILS = {
     "typo in a model": ({"models": [{**MLP, "hiden": [1]}]}, "models[0].hiden", "did you mean 'hidden'?"),
     "typo in a needed key": (
@@ -246,9 +252,17 @@ def only_line(output):
 
 
 @pytest.fixture(scope="session")
-def check_schema():
-    rules = {}
-    exec((ROOT / "workflow/rules/validation.smk").read_text(), rules)
+def rules():
+    """The names of validation.smk."""
+    found = {"workflow": SimpleNamespace(source_path=lambda path: str(ROOT / "workflow/rules" / path))}
+    exec((ROOT / "workflow/rules/validation.smk").read_text(), found)
+    # Snakemake's own looks into the running workflow where it is called from a rules file.
+    found["validate"] = lambda data, schema: validate(data, schema)
+    return found
+
+
+@pytest.fixture(scope="session")
+def check_schema(rules):
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     return lambda config: rules["check_schema"](config, schema)
 
@@ -262,6 +276,19 @@ def test_bad_input_is_refused(plain, case):
     assert list((plain.folder / "results").iterdir()) == []
 
 
+@pytest.mark.parametrize("case", CHECKED)
+def test_the_check_refuses_it(rules, plain, monkeypatch, case):
+    changes, key, allowed = CHECKED[case]
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, changes)
+    monkeypatch.chdir(plain.folder)
+    with pytest.raises(SystemExit) as ended:
+        rules["check"](config)
+    line = str(ended.value)
+    assert line.startswith(f"config error: {key}: ")
+    assert allowed in line and "\n" not in line
+
+
 @pytest.mark.parametrize("case", DETAILS)
 def test_the_line_says_what_is_wrong(check_schema, case):
     config, key, allowed = DETAILS[case]
@@ -272,8 +299,9 @@ def test_the_line_says_what_is_wrong(check_schema, case):
     assert allowed in line and "\n" not in line
 
 
-def test_the_default_study_is_allowed(check_schema):
-    check_schema(yaml.safe_load((ROOT / "config.yaml").read_text()))
+def test_the_default_study_is_allowed(rules, plain, monkeypatch):
+    monkeypatch.chdir(plain.folder)
+    rules["check"](yaml.safe_load((ROOT / "config.yaml").read_text()))
 
 
 def test_a_file_in_place_of_the_results_is_refused(workplace):

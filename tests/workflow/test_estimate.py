@@ -133,9 +133,9 @@ def test_every_rule_asks_for_what_its_work_takes_or_is_local():
             assert f"{resource}={name.upper()}_WORK.{resource}," in text, (file, name)
 
 
-def test_the_cost_of_a_study_is_printed_from_the_plan_alone(plain):
+def test_the_cost_of_a_study_is_printed_from_the_plan_alone(workplace):
     config = {"study": "costly", "resources": {"gpu": 1, "threads": 4}, "experiments": ["width"]}
-    output = plain.snakemake("cost", *plain.configure(config))
+    output = workplace.snakemake("cost", *workplace.configure(config))
     rows = {
         row[0]: [float(value) for value in row[1:]] for row in re.findall(r"^(\w+)" + r" +([\d.]+)" * 4, output, re.M)
     }
@@ -146,4 +146,5 @@ def test_the_cost_of_a_study_is_printed_from_the_plan_alone(plain):
         )
     assert rows["train"][2] > 0 and rows["data"][2] == rows["width_table"][2] == 0
     assert rows["train"][1] == pytest.approx(4 * rows["train"][2], abs=0.03)
-    assert not (plain.folder / "results/costly").exists()
+    (log,) = (path for path in (workplace.folder / "results/costly").rglob("*") if path.is_file())
+    assert log.read_text() in output

@@ -112,15 +112,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     history = {"trajectory_measure", "layers_measure", "superposition_measure"}
     pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
-    others = {
-        "train",
-        "frames",
-        "measure",
-        "simplex_measure",
-        "consensus_measure",
-        "cycles_measure",
-        "embedding_measure",
-    }
+    others = {"train", "measure", "simplex_measure", "consensus_measure", "cycles_measure", "embedding_measure"}
     assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {

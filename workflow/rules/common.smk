@@ -21,6 +21,7 @@ check_factories(config["models"])
 
 
 include: "estimate.smk"
+include: "stages.smk"
 
 
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed.
@@ -61,10 +62,11 @@ PRUNED_CELLS = cells_at(config["pruning"]["widths"])
 CYCLE_CELLS = cells_at(config["cycles"]["widths"])
 TRANSFER_CELLS = cells_at(config["transfer"]["widths"])
 EMBEDDED_CELLS = [
-    f"{cell}/narrow{narrow}"
-    for cell in cells_at([config["embedding"]["wide"]])
+    f"{name}/width{config['embedding']['wide']}/narrow{narrow}"
+    for name, model in MODELS.items()
+    if config["embedding"]["wide"] in model["widths"]
     for narrow in config["embedding"]["narrow"]
-    if narrow in MODELS[cell.partition("/")[0]]["widths"]
+    if narrow in model["widths"]
 ]
 CONSENSUS_CELLS = cells_at(config["consensus"]["widths"])
 
@@ -244,27 +246,6 @@ def permutations_of(wildcards):
         method=methods_of(wildcards),
         pair=PAIRS,
     )
-
-
-def folder_of_permutations(stage):
-    """Where the permutations lie that were found at a stage, such as `epoch5`; the end of training has no folder."""
-    within = "" if stage == f"epoch{LAST_EPOCH}" else f"/{stage}"
-    return f"<results>/permutations/{{model}}/width{{width}}/{{method}}{within}"
-
-
-def permutations_at(stages, methods):
-    """The permutation files of some stages, by method, stage and pair; a method may be the wildcard."""
-    return [
-        file
-        for method in methods
-        for stage in stages
-        for file in expand(
-            f"{folder_of_permutations(stage)}/{{pair}}.safetensors",
-            method=method,
-            pair=HISTORY_PAIRS,
-            allow_missing=True,
-        )
-    ]
 
 
 def transferred_permutations_of(wildcards):

@@ -13,6 +13,23 @@ rule consensus:
         pdf="<results>/figures/consensus.pdf",
 
 
+# The numbers of networks that share a frame, and for each the pairs of them, which are on lines.
+SIZES = range(2, len(SEEDS) + 1)
+if config["consensus"]["subsets"] == "all":
+    SIZES = [size for size in SIZES for _ in itertools.combinations(SEEDS, size)]
+PAIRS_OF_SIZES = sum(math.comb(size, 2) for size in SIZES)
+
+CONSENSUS_MEASURE_WORK = Work(
+    pairs=PAIRS_OF_SIZES,
+    methods=matchings_of_frames,
+    evaluations=len(MEASURED)
+    * len(config["consensus"]["corrections"])
+    * (PAIRS_OF_SIZES * config["barrier"]["points"] + sum(SIZES) + len(SIZES) * (1 + config["consensus"]["mixtures"])),
+    correction="repair" if "repair" in config["consensus"]["corrections"] else "reset",
+    networks=2 * len(SEEDS),
+)
+
+
 rule consensus_measure:
     """Measure lines, means and simplices of two, three … all networks of one width in one frame."""
     input:
@@ -37,8 +54,8 @@ rule consensus_measure:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=CONSENSUS_MEASURE_WORK.runtime,
+        mem_mb=CONSENSUS_MEASURE_WORK.mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,

@@ -4,12 +4,6 @@ Needs: nothing, or what lies in `data.data_dir`.
 Makes: results/<study>/data.safetensors, the only thing that later jobs know of the data.
 """
 
-
-def files_to_decode(wildcards):
-    """The number of image files that become part of the data set, 0 where it comes in one piece."""
-    return 0 if config["data"]["name"] in DATA_SETS else sum(images()[:3])
-
-
 DATA_WORK = Work(reads=files_to_decode)
 
 

@@ -147,7 +147,8 @@ class Work:
         """The GPUs of a job: none where the study has none, for what has no model, and to match small networks."""
         if not config["resources"]["gpu"] or "model" not in wildcards.keys():
             return 0
-        only_matches = self.given["pairs"] and not self.given["evaluations"]
+        found, *_ = self._of(wildcards, CPU)
+        only_matches = found["pairs"] and not found["evaluations"]
         return int(not only_matches or self.seconds(wildcards, CPU) > MATCHED_ON_CPU_S)
 
     def _of(self, wildcards, machine=None):
@@ -218,3 +219,44 @@ class Work:
     def mem_mb(self, wildcards, attempt):
         """The memory limit of a job in megabytes."""
         return math.ceil(1.2 * self.memory(wildcards) / 500) * 500 * attempt
+
+
+def files_to_decode(wildcards):
+    """The number of image files that become part of the data set, 0 where it comes in one piece."""
+    return 0 if config["data"]["name"] in DATA_SETS else sum(images()[:3])
+
+
+def points_of_paths(wildcards):
+    """The points on the paths of a measure job: of each pair once, and by a method in each third network's frame too."""
+    unpermuted = config["methods_together"] or wildcards.method == "none"
+    times = unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1) + len(frames_of(wildcards))
+    return times * len(PAIRS) * config["barrier"]["points"]
+
+
+def hybrids(wildcards):
+    """The pairs of hybrids of a layers job: of each pair of networks and epoch four for each layer, and one without."""
+    depth = len(layers(MODELS[wildcards.model], int(wildcards.width)))
+    return (4 * depth + 1) * len(HISTORY_PAIRS) * len(REWOUND)
+
+
+def matchings_of_frames(wildcards):
+    """What the frames of a job are counted as: matchings of two networks, for each pair of networks."""
+    found = []
+    for frame in settings_of_frames(wildcards):
+        options = frame["options"]
+        if frame["similarity"] == "activations":
+            times = 2
+        elif frame["algorithm"] == "universe":
+            times = 4 + 8 * options.get("climbs", 5)
+        elif frame["algorithm"] == "ste":
+            times = 4 + options.get("steps", 200) // 4
+        else:
+            times = 4
+        found += times * [{**options, "algorithm": frame["similarity"]}]
+    return found
+
+
+def points_of_frames(wildcards):
+    """The points at which frames found through the loss are compared, after each step."""
+    found = [frame["options"] for frame in settings_of_frames(wildcards) if frame["algorithm"] == "ste"]
+    return sum(options.get("steps", 200) * (1 + options.get("points", 8)) for options in found)

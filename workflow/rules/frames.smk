@@ -8,6 +8,10 @@ takes the network into the frame.
 # Without frames there would be no output.
 if FRAMES:
 
+    FRAMES_WORK = Work(
+        pairs=len(PAIRS), methods=matchings_of_frames, evaluations=points_of_frames, networks=2 * len(SEEDS)
+    )
+
     rule frames:
         """Bring all networks of one width into a common frame; every permutation must leave the function unchanged."""
         input:
@@ -34,9 +38,9 @@ if FRAMES:
             "../../envs/onebasin.yaml"
         threads: config["resources"]["threads"]
         resources:
-            runtime=lambda wildcards, attempt: 240 * attempt,
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            gpu=config["resources"]["gpu"],
+            runtime=FRAMES_WORK.runtime,
+            mem_mb=FRAMES_WORK.mem_mb,
+            gpu=FRAMES_WORK.gpu,
         params:
             architecture=architecture_of,
             frames=settings_of_frames,

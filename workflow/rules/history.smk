@@ -5,28 +5,6 @@ Makes: results/<study>/permutations/<model>/width<width>/<method>/epoch<epoch>/ 
 seeds a < b, <a>-<b>.safetensors; those of the last epoch are made by `align`, without a folder of their own.
 """
 
-
-def networks_at(epochs):
-    """The checkpoints of some epochs, by epoch and seed."""
-    return expand(
-        "<results>/networks/{model}/width{width}/seed{seed}/epoch{epoch}.safetensors",
-        epoch=epochs,
-        seed=SEEDS,
-        allow_missing=True,
-    )
-
-
-def permutations_of_history(wildcards):
-    """The permutation files of all epochs that a measure job needs."""
-    patterns = permutations_at(STAGES, methods_of(wildcards))
-    return expand(patterns, model=wildcards.model, width=wildcards.width)
-
-
-def history_settings():
-    """How networks are measured, with a number of points of the section `history`."""
-    return {**barrier_settings(), "points": config["history"]["points"]}
-
-
 HISTORY_ALIGN_WORK = Work(
     pairs=len(HISTORY_PAIRS) * (len(STAGES) - 1), methods=settings_of_methods, networks=len(SEEDS) * len(STAGES)
 )

@@ -13,12 +13,6 @@ rule layers:
         pdf="<results>/figures/layers.pdf",
 
 
-def hybrids(wildcards):
-    """The pairs of hybrids of a layers job: of each pair of networks and epoch four for each layer, and one without."""
-    depth = len(layers(MODELS[wildcards.model], int(wildcards.width)))
-    return (4 * depth + 1) * len(HISTORY_PAIRS) * len(REWOUND)
-
-
 LAYERS_MEASURE_WORK = Work(
     pairs=hybrids,
     methods=settings_of_methods,

@@ -5,14 +5,6 @@ Makes: results/<study>/measurements/<model>/width<width>/<method>.csv with the c
 is without a permutation.
 """
 
-
-def points_of_paths(wildcards):
-    """The points on the paths of a measure job: of each pair once, and by a method in each third network's frame too."""
-    unpermuted = config["methods_together"] or wildcards.method == "none"
-    times = unpermuted + len(methods_of(wildcards)) * (len(SEEDS) - 1) + len(frames_of(wildcards))
-    return times * len(PAIRS) * config["barrier"]["points"]
-
-
 MEASURE_WORK = Work(evaluations=points_of_paths, networks=len(SEEDS))
 
 

@@ -13,9 +13,9 @@ rule simplex:
         pdf="<results>/figures/simplex.pdf",
 
 
-# One triangle without a permutation, two by each method.
+# One triangle without a permutation, two by each method, one by each common frame.
 POINTS_OF_TRIANGLE = math.comb(config["simplex"]["resolution"] + 2, 2)
-SIMPLEX_MEASURE_WORK = Work(evaluations=(1 + 2 * len(METHODS)) * POINTS_OF_TRIANGLE, networks=len(SEEDS))
+SIMPLEX_MEASURE_WORK = Work(evaluations=(1 + 2 * len(METHODS) + len(FRAMES)) * POINTS_OF_TRIANGLE, networks=len(SEEDS))
 
 
 rule simplex_measure:

@@ -14,12 +14,6 @@ rule stability:
         pdf="<results>/figures/stability.pdf",
 
 
-def stages_compared(wildcards):
-    """The stages whose permutations are compared: epochs, and levels of pruning where the study prunes this width."""
-    pruned = PRUNES and int(wildcards.width) in config["pruning"]["widths"]
-    return STAGES + [f"level{level}" for level in LEVELS] if pruned else STAGES
-
-
 STABILITY_MEASURE_WORK = Work(networks=0)
 
 
