@@ -258,7 +258,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "cycles": {
         **_CELL,
-        **_METHOD,
+        **_ANY_METHOD,
         "kind": "`path` or `cycle`: from one network to another, or back to the same one",
         "length": "permutations that were composed; 0 for two networks without a permutation",
         "networks": "seeds of the networks on the way; the last one is permuted and compared with the first",
@@ -270,7 +270,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "fixed_points": {
         **_CELL,
-        "method": "name of the matching method in the config",
+        "method": "name of the matching method or frame in the config",
         "length": "permutations that were composed",
         "networks": "seeds of the networks on the cycle, from one back to itself",
         "group": "name of the permutation group",

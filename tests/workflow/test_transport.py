@@ -8,6 +8,8 @@ from onebasin import tables
 
 SEEDS = 4
 PAIRS = 6
+METHODS = ("weights", "activations")
+FRAMES = ("merge-weights", "merge-activations", "universe-weights")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_every_path_and_cycle_is_measured(made):
         key = row["method"], row["kind"], row["length"]
         count[key] = count.get(key, 0) + 1
     expected = {("none", "path", 0): 6}
-    for method in ("weights", "activations"):
+    for method in (*METHODS, *FRAMES):
         expected |= {(method, "path", 1): 6, (method, "path", 2): 12, (method, "path", 3): 12}
         expected |= {(method, "cycle", 3): 4, (method, "cycle", 4): 3}
     assert count == expected
@@ -64,9 +66,12 @@ def test_compositions_of_one_and_two_are_the_weak_and_strong_claims(made):
         way = "-".join(map(str, [row["a"], *middle, row["b"]]))
         known[row["width"], row["method"], way, row["split"], row["metric"]] = row["barrier"]
     compared = [row for row in table(made, "cycles") if row["kind"] == "path" and row["length"] <= 2]
-    assert len(compared) == 2 * 2 * (6 + 2 * (6 + 12))
+    assert len(compared) == 2 * 2 * (6 + 5 * (6 + 12))
     for row in compared:
-        key = row["width"], row["method"], row["networks"], row["split"], row["metric"]
+        way = row["networks"]
+        if row["method"] in FRAMES:  # which path it is makes no difference
+            way = f"{way[0]}-{way[-1]}"
+        key = row["width"], row["method"], way, row["split"], row["metric"]
         assert row["barrier"] == pytest.approx(known[key], abs=0.021)  # an image of 100 may fall to the other side
 
 
@@ -83,6 +88,14 @@ def test_fixed_points_of_cycles_are_those_of_their_groups(made):
         units = sum(part["units"] for part in parts)
         assert row["fixed_points"] == pytest.approx(sum(p["fixed_points"] * p["units"] for p in parts) / units)
         assert row["chance"] == pytest.approx(len(parts) / units)
+
+
+def test_around_a_cycle_every_unit_comes_back_in_a_common_frame(made):
+    rows = [row for row in table(made, "cycles") if row["kind"] == "cycle"]
+    framed = [row for row in rows if row["method"] in FRAMES]
+    assert len(framed) == len(FRAMES) * (4 + 3) * 2 * 2
+    assert all(row["fixed_points"] == 1 and row["barrier"] == 0 for row in framed)
+    assert any(row["fixed_points"] < 1 for row in rows if row["method"] in METHODS)
 
 
 def test_padded_networks_have_the_values_of_the_narrow_ones(made):
