@@ -32,6 +32,7 @@ OWN = {
     "models": [{"name": "mine", "factory": "own_net:build", "widths": [4], "options": {"depth": 2}}],
     "training": {"epochs": 2, "checkpoints": [0]},
     "matching": [{"name": "weights", "algorithm": "weights"}],
+    "frames": [],
     "barrier": {"points": 5, "train_images": 100},
     "instability": {"widths": [4], "epochs": [1]},
     "correction": {"widths": [4]},
@@ -117,6 +118,7 @@ def networks(*files):
         "study": "tiny",
         "networks": [f"runs/{file}" for file in files],
         "models": [{"name": "mlp", "family": "mlp", "widths": [8], "hidden": [1, 1]}],
+        "frames": [],
         "barrier": {"points": 5, "train_images": 100},
         "experiments": ["pairs", "width"],
     }
