@@ -567,7 +567,7 @@ def test_consensus_draws_every_measurement_of_the_test_images():
         cell = part[(part["over"] == over) & (part["width"] == 64) & (part["correction"] == "repair")]
         values = 1 - cell[column] if over == "mean" else cell[column]
         np.testing.assert_allclose(measurements(figure.axes[6 * row + 3]), np.sort(values))
-    assert figure.axes[3].get_title() == "width 64, repair"
+    assert figure.axes[3].get_title() == "width 64\nrepair"
     assert figure.axes[0].get_ylabel() == "mlp, pairs\nerror barrier"
 
 

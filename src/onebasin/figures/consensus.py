@@ -50,7 +50,7 @@ def consensus(frame: DataFrame) -> Figure:
             axis.tick_params(labelbottom=True)
             if over == "line":
                 name = "uncorrected" if correction == "none" else correction
-                axis.set_title(f"width {width}" + (f", {name}" if len(corrections) > 1 else ""))
+                axis.set_title(f"width {width}" + (f"\n{name}" if len(corrections) > 1 else ""))
             if over == "mean":
                 axis.set_xlabel("networks")
             else:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -181,7 +182,9 @@ def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator(ordered))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}" if value in numbered else ""))
+    axis.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:.2g}".lstrip("0") if value in numbered else "")
+    )
     margin = 2 ** (0.6 * _step(ordered))
     axis.set_xlim(max(ordered) * margin, min(ordered) / margin)
 
@@ -276,7 +279,7 @@ def strip(
         )  # fmt: skip
     least = floor or -np.inf
     low, high = np.maximum(np.array(bars).reshape(-1, 2), least).T
-    axis.vlines(centres, low, high, color=mark.colour, linewidth=1.0, zorder=3)
+    _bars(axis, centres, low, high, mark)
     axis.plot(
         centres, np.maximum(means, least), color=mark.colour, linestyle=mark.line, linewidth=1.0, marker=mark.marker,
         markersize=3.6, markerfacecolor=mark.colour if mark.filled else "white",
@@ -300,11 +303,18 @@ def places_strip(axis: Axes, frame: DataFrame, column: str, places: Series, netw
     axis.scatter(at, shown, s=4, color=mark.colour, marker=mark.marker, alpha=0.6, linewidths=0.4, gid="measurement")
     groups = shown.groupby(at)
     bars = [bootstrap(group.to_numpy(), networks[finite][(at == place).to_numpy()]) for place, group in groups]
-    axis.vlines(list(groups.groups), *np.reshape(bars, (-1, 2)).T, color=mark.colour, linewidth=1.0)
+    low, high = np.reshape(bars, (-1, 2)).T
+    _bars(axis, list(groups.groups), low, high, mark)
     axis.plot(
         groups.mean(), color=mark.colour, linestyle=mark.line, linewidth=1.0, marker=mark.marker,
         markersize=3.6, markeredgecolor="white", markeredgewidth=0.4,
     )  # fmt: skip
+
+
+def _bars(axis: Axes, places: Sequence[Any], low: np.ndarray, high: np.ndarray, mark: Mark) -> None:
+    """Draw intervals, which the limits of the axis need not hold: with few networks they can leave what is possible."""
+    ends = [[(place, bottom), (place, top)] for place, bottom, top in zip(places, low, high, strict=True)]
+    axis.add_collection(LineCollection(ends, colors=mark.colour, linewidths=1.0, zorder=3), autolim=False)
 
 
 def strip_handles(what: str) -> list[Line2D]:
