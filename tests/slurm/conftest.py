@@ -46,6 +46,7 @@ def longer():
         "models": [{"name": "mlp", "family": "mlp", "widths": [4], "hidden": [1, 1]}],
         "training": {"epochs": 400},
         "matching": [{"name": "weights", "algorithm": "weights"}],
+        "frames": [],
         "barrier": {"points": 3, "train_images": 100},
         "experiments": ["width"],
     }

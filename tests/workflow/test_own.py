@@ -32,6 +32,7 @@ OWN = {
     "models": [{"name": "mine", "factory": "own_net:build", "widths": [4], "options": {"depth": 2}}],
     "training": {"epochs": 2, "checkpoints": [0]},
     "matching": [{"name": "weights", "algorithm": "weights"}],
+    "frames": [],
     "barrier": {"points": 5, "train_images": 100},
     "instability": {"widths": [4], "epochs": [1]},
     "correction": {"widths": [4]},
@@ -117,6 +118,7 @@ def networks(*files):
         "study": "tiny",
         "networks": [f"runs/{file}" for file in files],
         "models": [{"name": "mlp", "family": "mlp", "widths": [8], "hidden": [1, 1]}],
+        "frames": [],
         "barrier": {"points": 5, "train_images": 100},
         "experiments": ["pairs", "width"],
     }
@@ -154,7 +156,7 @@ def test_networks_from_elsewhere_are_measured_and_a_permuted_copy_is_recovered(e
     ):
         configfile = elsewhere.configure(networks("a-{width}.safetensors", "copy.pt", file))
         elsewhere.snakemake("--cores", 1, *configfile, fails=True)
-        log = (elsewhere.results / "logs/import_networks/mlp/width8.log").read_text().splitlines()
+        _, *log = (elsewhere.results / "logs/import_networks/mlp/width8.log").read_text().splitlines()
         assert len(log) == 1 and log[0].startswith(message)
         assert not list((elsewhere.results / "networks").rglob("*.safetensors"))
 
@@ -165,6 +167,6 @@ def test_a_model_with_other_outputs_is_refused(workplace):
     model = {**OWN["models"][0], "options": {"classes": 7}}
     configfile = workplace.configure({**OWN, "models": [model]})
     workplace.snakemake("--cores", 1, *configfile, fails=True)
-    log = (workplace.results / "logs/train/mine/width4/all.log").read_text()
-    assert log == "error: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]\n"
+    _, *log = (workplace.results / "logs/train/mine/width4/all.log").read_text().splitlines()
+    assert log == ["error: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]"]
     assert not (workplace.results / "networks").exists()

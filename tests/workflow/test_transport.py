@@ -21,6 +21,7 @@ def made(plain, tmp_path_factory):
         "study": "tiny",
         "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
         "training": {"epochs": 3},
+        "frames": [],
         "barrier": {"points": 5, "train_images": 100},
         "experiments": ["width", "cycles", "embedding", "transfer", "transfer_masks"],
         "cycles": {"widths": [8], "limit": 20},
