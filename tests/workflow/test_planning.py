@@ -113,6 +113,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
     # Small networks are matched on a CPU.
     others = {"train", "measure", "simplex_measure", "consensus_measure", "cycles_measure", "embedding_measure"}
+    others |= {"transfer_train", "transfer_measure"}
     assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {
