@@ -44,7 +44,7 @@ def longer():
         "study": "tiny",
         "seeds_together": False,
         "models": [{"name": "mlp", "family": "mlp", "widths": [4], "hidden": [1, 1]}],
-        "training": {"epochs": 400},
+        "training": {"epochs": 250},
         "matching": [{"name": "weights", "algorithm": "weights"}],
         "frames": [],
         "barrier": {"points": 3, "train_images": 100},

@@ -12,7 +12,7 @@ import psutil
 from servers import end_with_parent, wait_until
 
 # Looks often, because the jobs are short; everything else is as in the profile.
-PROFILE = ["--profile", "slurm", "--jobs", "8", "--slurm-init-seconds-before-status-checks", "6"]
+PROFILE = ["--profile", "slurm", "--jobs", "8", "--slurm-init-seconds-before-status-checks", "2"]
 SEEDS = (0, 1, 2, 3)
 
 
