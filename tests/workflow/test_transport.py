@@ -11,8 +11,7 @@ PAIRS = 6
 
 
 @pytest.fixture(scope="module")
-def made(plain, tmp_path_factory):
-    workplace = plain.copy(tmp_path_factory.mktemp("transport") / "workplace")
+def made(make_once):
     config = {
         "study": "tiny",
         "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
@@ -24,8 +23,7 @@ def made(plain, tmp_path_factory):
         "embedding": {"wide": 8, "narrow": [4]},
         "transfer": {"widths": [4], "data": {"variant": "inverted"}},
     }
-    workplace.snakemake(*workplace.configure(config))
-    return workplace, config
+    return make_once("transport", config), config
 
 
 def table(made, name):
