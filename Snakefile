@@ -44,6 +44,7 @@ else:
     include: "workflow/rules/sparsity.smk"
     include: "workflow/rules/tickets.smk"
     include: "workflow/rules/transfer.smk"
+    include: "workflow/rules/transfer_masks.smk"
 
 
 include: "workflow/rules/cost.smk"

@@ -11,9 +11,9 @@ composition a-r-b leaves is the strong barrier of a and b through the reference 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 
 import torch
 
@@ -76,6 +76,18 @@ def _draw(
         order = torch.randperm(len(seeds), generator=generator)[:visited]
         drawn.add(canonical(tuple(seeds[index] for index in order.tolist())))
     return sorted(drawn)
+
+
+def within(frame: Mapping[int, Permutation]) -> dict[tuple[int, int], Permutation]:
+    """Return the permutations of all pairs that a common frame of n networks contains; these are transitive.
+
+    Args:
+        frame: for each network, by its seed, the permutation that takes it into the common frame.
+
+    Returns:
+        For each pair (a, b), in the order of the seeds given, the permutation that takes b into the frame of a.
+    """
+    return {(a, b): frame[a].inverse() @ frame[b] for a, b in combinations(frame, 2)}
 
 
 def along(matched: Permutations, networks: Sequence[int]) -> Permutation:

@@ -45,6 +45,12 @@ _CURVE = {
     "alpha": "share of network b on the line from a (0) to b (1)",
     **_VALUES,
 }
+_VALUES_OF_SPLITS = {
+    "train_loss": "mean cross-entropy on the training images, nats",
+    "train_error": "fraction of the training images classified wrongly, 0 to 1",
+    "test_loss": "mean cross-entropy on the test images, nats",
+    "test_error": "fraction of the test images classified wrongly, 0 to 1",
+}
 _LEVEL = {
     "level": "level of pruning; 0 is the trained network, of which nothing is pruned",
     "density": "share of the weights that remain, of all that may be pruned, 0 to 1",
@@ -210,10 +216,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "source": "seed of the network whose pruning made the mask",
         "mask": "`own`, `permuted`, `unpermuted` or `random` (as many weights in each layer as the source has)",
         "method": "name of the matching method that permuted the mask; `none` without a permutation",
-        "train_loss": "mean cross-entropy on the training images, nats",
-        "train_error": "fraction of the training images classified wrongly, 0 to 1",
-        "test_loss": "mean cross-entropy on the test images, nats",
-        "test_error": "fraction of the test images classified wrongly, 0 to 1",
+        **_VALUES_OF_SPLITS,
     },
     "trajectory": {
         **_CELL,
@@ -258,7 +261,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "cycles": {
         **_CELL,
-        **_METHOD,
+        **_ANY_METHOD,
         "kind": "`path` or `cycle`: from one network to another, or back to the same one",
         "length": "permutations that were composed; 0 for two networks without a permutation",
         "networks": "seeds of the networks on the way; the last one is permuted and compared with the first",
@@ -270,7 +273,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "fixed_points": {
         **_CELL,
-        "method": "name of the matching method in the config",
+        "method": "name of the matching method or frame in the config",
         "length": "permutations that were composed",
         "networks": "seeds of the networks on the cycle, from one back to itself",
         "group": "name of the permutation group",
@@ -303,6 +306,15 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_SPLIT,
         **_METRIC,
         **_BARRIER,
+    },
+    "transfer_masks": {
+        **_CELL,
+        **_LEVEL,
+        "seed": "seed of the network of the second data set that was trained on it, from its own epoch of rewinding",
+        "source": "seed of the network whose pruning on the first data set made the mask; `seed` without a mask",
+        "mask": "`none`, `permuted`, `unpermuted` or `random` (as many weights in each layer as the source has)",
+        "method": "name of the matching method that permuted the mask; `none` without a permutation",
+        **_VALUES_OF_SPLITS,
     },
     "training": {
         "epoch": "number of the epoch, from 1",

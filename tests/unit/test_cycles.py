@@ -45,6 +45,19 @@ def test_a_composition_takes_the_last_network_into_the_frame_of_the_first():
         assert composed == sym.identity() and cycles.fixed_points(composed) == 1
 
 
+def test_the_permutations_within_a_common_frame_take_every_network_into_the_frame_of_every_other():
+    model = build("mlp", width=5)
+    sym = symmetry.discover(model, torch.randn(2, 1, 8, 8))
+    frame = {seed: sym.random(torch.Generator().manual_seed(seed)) for seed in (0, 3, 5)}
+    states = {seed: sym.apply(move.inverse(), state(model)) for seed, move in frame.items()}
+    pairs = cycles.within(frame)
+    assert list(pairs) == [(0, 3), (0, 5), (3, 5)]
+    for (a, b), permutation in pairs.items():
+        moved = sym.apply(permutation, states[b])
+        assert all(torch.equal(moved[key], states[a][key]) for key in moved)
+    assert cycles.along(pairs, (0, 5, 3, 0)) == sym.identity()
+
+
 def test_a_cycle_has_as_many_fixed_points_from_every_start_and_in_both_directions():
     sym = symmetry.discover(build("mlp", width=6), torch.randn(2, 1, 8, 8))
     pairs = {(a, b): sym.random(seeding.generator(a, b)) for a, b in itertools.combinations(range(4), 2)}

@@ -291,6 +291,19 @@ def transfer_frame():
     return pd.DataFrame(rows)
 
 
+def transfer_masks_frame():
+    rows = []
+    masks = [("none", "none"), ("permuted", "weights"), ("unpermuted", "none"), ("random", "none")]
+    for model, (mask, method), seed in itertools.product(MODELS, masks, range(4)):
+        level = 0 if mask == "none" else 4
+        about = {"model": model, "width": 8, "level": level, "density": DENSITIES[level], "seed": seed}
+        about |= {"source": seed if mask == "none" else seed ^ 1, "mask": mask, "method": method}
+        error = {"none": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
+        values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
+        rows.append({**about, **values})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
     "pruning": pruning_frame,
     "sparsity": sparsity_frame,
@@ -302,6 +315,7 @@ FRAMES = {
     "cycles": cycles_frame,
     "embedding": embedding_frame,
     "transfer": transfer_frame,
+    "transfer_masks": transfer_masks_frame,
     "consensus": consensus_frame,
     "methods": methods_frame,
     "instability": instability_frame,
@@ -653,6 +667,19 @@ def test_tickets_draws_every_network_under_every_mask():
     # In the order of the legend, from left to right: the axis is inverted.
     series = [np.log2(points.get_offsets()[:, 0]).mean() for points in first.collections if points.get_gid()]
     assert series == sorted(series, reverse=True)
+
+
+def test_transfer_masks_draws_every_network_under_every_mask_and_dense():
+    frame = transfer_masks_frame()
+    figure = figures.transfer_masks(frame)
+    accuracy, loss = figure.axes[:2]
+    part = frame[frame["model"] == "mlp"]
+    expected = [1 - error for split in ("train", "test") for error in part[f"{split}_error"]]
+    np.testing.assert_allclose(measurements(accuracy), np.sort(expected))
+    np.testing.assert_allclose(measurements(loss), np.sort([*part["train_loss"], *part["test_loss"]]))
+    labels = [label.get_text() for label in accuracy.get_xticklabels()]
+    assert labels == ["dense", "weights", "unpermuted", "random"]
+    assert {"no mask: dense", "another's, weight matching", "random"} <= set(legend(figure))
 
 
 def test_pruning_draws_every_network_and_layer():

@@ -49,6 +49,7 @@ FILES = {
     "correction": "tables/correction.csv",
     "cycles": "tables/cycles.csv",
     "transfer": "tables/transfer.csv",
+    "transfer_masks": "tables/transfer_masks.csv",
     "embedding": "tables/embedding.csv",
     "fixed_points": "tables/fixed_points.csv",
     **{name: f"tables/{name}.csv" for name in ("trajectory", "stability", "layers", "superposition")},

@@ -136,6 +136,11 @@ CHECKED = {
         "transfer.data.name",
         "Allowed: digits",
     ),
+    "masks for a second data set of a level that is not reached": (
+        {"pruning": {"levels": 3}, "transfer": {"level": 4}, "experiments": ["transfer_masks"]},
+        "transfer.level",
+        "levels up to pruning.levels, 3",
+    ),
     "the first data set again": (
         {"transfer": {"data": {"variant": "none"}}, "experiments": ["transfer"]},
         "transfer.data.variant",

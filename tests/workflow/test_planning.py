@@ -68,7 +68,7 @@ EXPERIMENTS = {
     *("pairs", "width", "scaling", "simplex", "consensus", "methods", "instability", "correction"),
     *("pruning", "sparsity", "tickets"),
     *("trajectory", "stability", "layers", "superposition"),
-    *("cycles", "embedding", "transfer"),
+    *("cycles", "embedding", "transfer", "transfer_masks"),
 }
 
 

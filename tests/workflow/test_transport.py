@@ -4,10 +4,14 @@ import math
 
 import pytest
 
-from onebasin import tables
+from onebasin import checkpoint, data, models, symmetry, tables
+from onebasin.permutation import Permutation
+from onebasin.prune import Mask
 
 SEEDS = 4
 PAIRS = 6
+METHODS = ("weights", "activations")
+FRAMES = ("merge-weights", "merge-activations", "universe-weights")
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +22,11 @@ def made(make_once):
         "training": {"epochs": 3},
         "frames": [],
         "barrier": {"points": 5, "train_images": 100},
-        "experiments": ["width", "cycles", "embedding", "transfer"],
+        "experiments": ["width", "cycles", "embedding", "transfer", "transfer_masks"],
         "cycles": {"widths": [8], "limit": 20},
         "embedding": {"wide": 8, "narrow": [4]},
-        "transfer": {"widths": [4], "data": {"variant": "inverted"}},
+        "pruning": {"levels": 1},
+        "transfer": {"widths": [4], "level": 1, "data": {"variant": "inverted"}},
     }
     return make_once("transport", config), config
 
@@ -40,7 +45,8 @@ def test_nothing_is_left_to_do_and_a_value_reruns_its_experiment_alone(made):
     changed = {**config, "transfer": {**config["transfer"], "data": {"variant": "rotated"}}}
     plan = workplace.plan(*workplace.configure(changed))
     stages = ("data", "train", "align", "measure", "table", "figure")
-    assert plan.keys() == {f"transfer_{stage}" for stage in stages} | {"all"}
+    of_masks = {f"transfer_masks_{stage}" for stage in ("train", "measure", "table", "figure")}
+    assert plan.keys() == {f"transfer_{stage}" for stage in stages} | of_masks | {"all"}
 
 
 def test_every_path_and_cycle_is_measured(made):
@@ -50,7 +56,7 @@ def test_every_path_and_cycle_is_measured(made):
         key = row["method"], row["kind"], row["length"]
         count[key] = count.get(key, 0) + 1
     expected = {("none", "path", 0): 6}
-    for method in ("weights", "activations"):
+    for method in (*METHODS, *FRAMES):
         expected |= {(method, "path", 1): 6, (method, "path", 2): 12, (method, "path", 3): 12}
         expected |= {(method, "cycle", 3): 4, (method, "cycle", 4): 3}
     assert count == expected
@@ -63,9 +69,12 @@ def test_compositions_of_one_and_two_are_the_weak_and_strong_claims(made):
         way = "-".join(map(str, [row["a"], *middle, row["b"]]))
         known[row["width"], row["method"], way, row["split"], row["metric"]] = row["barrier"]
     compared = [row for row in table(made, "cycles") if row["kind"] == "path" and row["length"] <= 2]
-    assert len(compared) == 2 * 2 * (6 + 2 * (6 + 12))
+    assert len(compared) == 2 * 2 * (6 + 5 * (6 + 12))
     for row in compared:
-        key = row["width"], row["method"], row["networks"], row["split"], row["metric"]
+        way = row["networks"]
+        if row["method"] in FRAMES:  # which path it is makes no difference
+            way = f"{way[0]}-{way[-1]}"
+        key = row["width"], row["method"], way, row["split"], row["metric"]
         assert row["barrier"] == pytest.approx(known[key], abs=0.021)  # an image of 100 may fall to the other side
 
 
@@ -82,6 +91,14 @@ def test_fixed_points_of_cycles_are_those_of_their_groups(made):
         units = sum(part["units"] for part in parts)
         assert row["fixed_points"] == pytest.approx(sum(p["fixed_points"] * p["units"] for p in parts) / units)
         assert row["chance"] == pytest.approx(len(parts) / units)
+
+
+def test_around_a_cycle_every_unit_comes_back_in_a_common_frame(made):
+    rows = [row for row in table(made, "cycles") if row["kind"] == "cycle"]
+    framed = [row for row in rows if row["method"] in FRAMES]
+    assert len(framed) == len(FRAMES) * (4 + 3) * 2 * 2
+    assert all(row["fixed_points"] == 1 and row["barrier"] == 0 for row in framed)
+    assert any(row["fixed_points"] < 1 for row in rows if row["method"] in METHODS)
 
 
 def test_padded_networks_have_the_values_of_the_narrow_ones(made):
@@ -110,3 +127,41 @@ def test_transfer_measures_every_pair_under_every_permutation(made):
         elif row["permutation"] == "none":
             assert row["agreement"] is row["fixed_points"] is row["chance"] is None
         assert math.isfinite(row["barrier"])
+
+
+def test_masks_of_the_first_data_set_are_what_networks_of_the_second_are_trained_under(made):
+    results = made[0].results
+    rows = table(made, "transfer_masks")
+    partner = {0: 1, 1: 0, 2: 3, 3: 2}
+    assert len(rows) == SEEDS * (1 + 2 + len(METHODS))
+    dataset = data.open_(results / "transfer/data.safetensors")
+    model = models.build("mlp", width=4, hidden=[1, 1], image_shape=dataset.image_shape, classes=dataset.classes)
+    found = symmetry.discover(model, dataset.tensors("train", limit=2)[0])
+    ends = {row["b"]: row["end_b"] for row in compared(made) if row["split"] == "test"}
+    for row in rows:
+        seed, source = row["seed"], row["source"]
+        if row["mask"] == "none":
+            assert (row["level"], row["density"], source) == (0, 1, seed)
+            assert seed not in ends or row["test_error"] == pytest.approx(ends[seed])
+            continue
+        assert source == partner[seed]
+        mask = Mask.load(results / f"networks/mlp/width4/seed{source}/level1/mask.safetensors")
+        assert row["density"] == mask.density < 1
+        ticket = row["method"] if row["mask"] == "permuted" else row["mask"]
+        folder = results / f"transfer/networks/mlp/width4/seed{seed}/level1/{ticket}/from{source}"
+        state, about = checkpoint.load(folder / "epoch3.safetensors")
+        assert (about["seed"], about["source"], about["ticket"]) == (seed, source, ticket)
+        zeros = Mask({key: state[key] != 0 for key in mask})
+        if ticket in METHODS:
+            # Found across the data sets, it takes the network of the second one into the frame of the source.
+            place = f"transfer/permutations/mlp/width4/{ticket}/across/{source}-{seed}.safetensors"
+            assert zeros.permuted(found, Permutation.load(results / place)) == mask
+        else:
+            assert (zeros == mask) == (ticket == "unpermuted") and zeros.counts() == mask.counts()
+
+
+def compared(made):
+    """The rows of unpermuted networks across the data sets, measured as errors on the second."""
+    wanted = ("first", "second", "second", "none", "error")
+    names = ("trained_a", "trained_b", "data", "permutation", "metric")
+    return [row for row in table(made, "transfer") if tuple(row[name] for name in names) == wanted]

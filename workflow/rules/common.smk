@@ -103,16 +103,30 @@ TICKET_FOLDERS = [
     for ticket in TICKETS
 ]
 
+# The epochs whose checkpoints are kept on the second data set of `transfer`, and the networks that are trained on it
+# again under masks of the first, named as those above.
+TRANSFERRED_EPOCHS = sorted({LAST_EPOCH, *([REWIND] if REWIND < LAST_EPOCH else [])})
+TRANSFERRED_LEVEL = config["transfer"]["level"]
+TRANSFERRED_MASKS = [
+    f"seed{seed}/level{TRANSFERRED_LEVEL}/{ticket}/from{source}"
+    for pair in TICKET_PAIRS
+    for source, seed in (pair, pair[::-1])
+    for ticket in TICKETS
+]
+
 # What one job has in hand, and what stands for it in the names of log files.
 if config["seeds_together"]:
     TRAINED, NETWORKS_OF_JOB = [f"seed{seed}" for seed in SEEDS], "all"
     SHARED_OF_JOB, CHILDREN_OF_JOB = SHARED, "all"
     TICKETS_OF_JOB, NAME_OF_TICKETS = TICKET_FOLDERS, "all"
+    TRANSFERRED_OF_JOB, NAME_OF_TRANSFERRED = TRANSFERRED_MASKS, "all"
 else:
     TRAINED, NETWORKS_OF_JOB = ["seed{seed}"], "seed{seed}"
     SHARED_OF_JOB, CHILDREN_OF_JOB = ["{shared}"], "seed{seed}-shared{shared}"
     TICKETS_OF_JOB = [f"seed{{seed}}/level{{level}}/{ticket}/from{{source}}" for ticket in TICKETS]
     NAME_OF_TICKETS = "seed{seed}-level{level}-from{source}"
+    TRANSFERRED_OF_JOB = [f"seed{{seed}}/level{TRANSFERRED_LEVEL}/{ticket}/from{{source}}" for ticket in TICKETS]
+    NAME_OF_TRANSFERRED = "seed{seed}-from{source}"
 if config["methods_together"]:
     ALIGNED, MEASURED, METHODS_OF_JOB = list(METHODS), ["none", *METHODS, *FRAMES], "all"
     PAIRED, FRAMED, FRAMES_OF_JOB = ["none", *METHODS], list(FRAMES), "all"
@@ -285,6 +299,20 @@ def permutations_of_tickets(wildcards):
         width=wildcards.width,
         method=METHODS,
         pair=[f"{a}-{b}" for a, b in pairs],
+    )
+
+
+def permutations_of_transferred_masks(wildcards):
+    """The permutation files that a job needs that trains networks of the second data set under masks of the first."""
+    pairs = [(source, seed) for pair in TICKET_PAIRS for source, seed in (pair, pair[::-1])]
+    if not config["seeds_together"]:
+        pairs = [(wildcards.source, wildcards.seed)]
+    return expand(
+        "<results>/transfer/permutations/{model}/width{width}/{method}/across/{pair}.safetensors",
+        model=wildcards.model,
+        width=wildcards.width,
+        method=METHODS,
+        pair=[f"{source}-{seed}" for source, seed in pairs],
     )
 
 

@@ -1,6 +1,6 @@
 """Experiment `cycles`: is matching transitive?
 
-Needs: the trained networks of a model and width, their permutations, and the data set.
+Needs: the trained networks of a model and width, their permutations and frames, and the data set.
 Makes: results/<study>/tables/cycles.csv, tables/fixed_points.csv, and results/<study>/figures/cycles.png and .pdf.
 """
 
@@ -14,11 +14,8 @@ rule cycles:
 
 
 CYCLES_MEASURE_WORK = Work(
-    # Paths and cycles of each length.
-    evaluations=len(METHODS)
-    * 2
-    * config["cycles"]["longest"]
-    * config["cycles"]["limit"]
+    # Paths and cycles of each length; in a common frame all paths between two networks are one.
+    evaluations=(len(METHODS) * 2 * config["cycles"]["longest"] * config["cycles"]["limit"] + len(FRAMES) * len(PAIRS))
     * config["barrier"]["points"],
     networks=len(SEEDS),
 )
@@ -40,6 +37,12 @@ rule cycles_measure:
             pair=PAIRS,
             allow_missing=True,
         ),
+        frames=expand(
+            "<results>/frames/{model}/width{width}/{frame}/{seed}.safetensors",
+            frame=FRAMES,
+            seed=SEEDS,
+            allow_missing=True,
+        ),
     output:
         table="<results>/measurements/cycles/{model}/width{width}.csv",
         groups="<results>/measurements/fixed_points/{model}/width{width}.csv",
@@ -58,6 +61,7 @@ rule cycles_measure:
         architecture=architecture_of,
         cycles={**barrier_settings(), **stable(config["cycles"], without=("widths",))},
         methods=list(METHODS),
+        frames=list(FRAMES),
         seeds=SEEDS,
     script:
         "../scripts/cycles_measure.py"

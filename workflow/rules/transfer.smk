@@ -56,7 +56,7 @@ rule transfer_train:
         checkpoints=expand(
             "<results>/transfer/networks/{model}/width{width}/{network}/epoch{epoch}.safetensors",
             network=TRAINED,
-            epoch=LAST_EPOCH,
+            epoch=TRANSFERRED_EPOCHS,
             allow_missing=True,
         ),
         tables=expand(
@@ -78,12 +78,12 @@ rule transfer_train:
     params:
         architecture=architecture_of,
         training=training_of,
-        epochs=[LAST_EPOCH],
+        epochs=TRANSFERRED_EPOCHS,
     script:
         "../scripts/train.py"
 
 
-TRANSFER_ALIGN_WORK = Work(pairs=3 * len(PAIRS) + len(SEEDS), methods=settings_of_methods, networks=2 * len(SEEDS))
+TRANSFER_ALIGN_WORK = Work(pairs=len(PAIRS) + len(SEEDS) ** 2, methods=settings_of_methods, networks=2 * len(SEEDS))
 
 
 rule transfer_align:
@@ -113,7 +113,7 @@ rule transfer_align:
         across=expand(
             "<results>/transfer/permutations/{model}/width{width}/{method}/across/{pair}.safetensors",
             method=ALIGNED,
-            pair=PAIRS + [f"{seed}-{seed}" for seed in SEEDS],
+            pair=[f"{a}-{b}" for a in SEEDS for b in SEEDS],
             allow_missing=True,
         ),
         tables=expand(

@@ -30,13 +30,14 @@ NETWORKS_NEEDED = {
     "cycles": (3, "a cycle"),
     "embedding": (1, "a wide network and a narrow one"),
     "transfer": (2, "a pair"),
+    "transfer_masks": (2, "a pair"),
 }
 
 # Experiments of the section `history`.
 OF_HISTORY = ("trajectory", "stability", "layers", "superposition")
 
 # Experiments that train networks of their own, or need checkpoints from the training of the others.
-NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", "transfer", *OF_HISTORY)
+NEED_TRAINING = ("instability", "pruning", "sparsity", "tickets", "transfer", "transfer_masks", *OF_HISTORY)
 
 # Data sets whose images have the same shape, and which have as many classes.
 ALIKE = [("mnist", "fashion_mnist"), ("cifar10", "svhn")]
@@ -301,15 +302,18 @@ def check_kept(key, chosen, kept):
         refuse(key, f"{missing[0]} is no epoch of history.epochs. Allowed: {allowed}")
 
 
-def check_pruning(pruning, tickets, experiments, epochs, points):
+def check_pruning(pruning, tickets, transfer, experiments, epochs, points):
     if "sparsity" in experiments and (points - 1) % (pruning["points"] - 1):
         allowed = ", ".join(str(n + 1) for n in range(2, points) if (points - 1) % n == 0)
         refuse("pruning.points", f"{pruning['points']} is not allowed. Allowed with {points} barrier.points: {allowed}")
     if pruning["rewind"] >= epochs:
         refuse("pruning.rewind", f"{pruning['rewind']} is not allowed. Allowed: epochs below training.epochs, {epochs}")
-    late = [level for level in tickets["levels"] if level > pruning["levels"]]
-    if late and "tickets" in experiments:
-        refuse("tickets.levels", f"{late[0]} is not allowed. Allowed: levels up to pruning.levels, {pruning['levels']}")
+    for name, key, levels in (
+        ("tickets", "tickets.levels", tickets["levels"]),
+        ("transfer_masks", "transfer.level", [transfer["level"]]),
+    ):
+        if name in experiments and max(levels) > pruning["levels"]:
+            refuse(key, f"{max(levels)} is not allowed. Allowed: levels up to pruning.levels, {pruning['levels']}")
 
 
 def check_folders(name, data_dir, results):
@@ -358,10 +362,11 @@ def check(config):
         check_networks("networks", config["networks"], config["experiments"])
         config["seeds"] = list(range(len(config["networks"])))
     check_networks("seeds", config["seeds"], config["experiments"])
-    for name in ("simplex", "consensus", "instability", "correction", "cycles", "transfer"):
+    for name in ("simplex", "consensus", "instability", "correction", "cycles"):
         if name in config["experiments"]:
             check_widths(name, config[name]["widths"], config["models"])
-    if "transfer" in config["experiments"]:
+    if {"transfer", "transfer_masks"} & set(config["experiments"]):
+        check_widths("transfer", config["transfer"]["widths"], config["models"])
         check_transfer(config["data"]["name"], config["transfer"]["data"])
     if "embedding" in config["experiments"]:
         check_embedding(config["embedding"], config["models"])
@@ -379,6 +384,8 @@ def check(config):
             check_kept(f"superposition.sets[{index}]", chosen, [*config["history"]["epochs"], training["epochs"]])
     if {"pruning", "sparsity", "tickets"} & set(config["experiments"]):
         check_widths("pruning", config["pruning"]["widths"], config["models"])
+    if {"pruning", "sparsity", "tickets", "transfer_masks"} & set(config["experiments"]):
         points = config["barrier"]["points"]
-        check_pruning(config["pruning"], config["tickets"], config["experiments"], training["epochs"], points)
+        sections = (config["pruning"], config["tickets"], config["transfer"])
+        check_pruning(*sections, config["experiments"], training["epochs"], points)
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

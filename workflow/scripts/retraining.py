@@ -1,15 +1,17 @@
 """Training of networks from the epoch to which they are rewound, under a mask; prune and tickets jobs share it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import network
 import torch
+from cell import place_of_level
 from gpu import device
 
-from onebasin import checkpoint, data, prune, symmetry, train
+from onebasin import checkpoint, data, prune, seeding, symmetry, train
+from onebasin.permutation import Permutation
 
 
 class Retraining:
@@ -44,6 +46,28 @@ class Retraining:
     def seed_of(path: str | Path) -> int:
         """Read the seed from the path of a file of a network."""
         return int(re.search(r"/seed(\d+)/", Path(path).as_posix())[1])
+
+    def train_tickets(self, permutation: Callable[[str, int, int], Permutation]) -> None:
+        """Train the networks of the job under the masks of others: as they are, at random, and permuted.
+
+        Args:
+            permutation: takes the network of a source into the frame of another; given a method, that network's seed
+                and the source's.
+        """
+        job = self.snakemake
+        masks = {place_of_level(path): prune.Mask.load(path) for path in job.input.masks}
+        rewound = {self.seed_of(path): path for path in job.input.rewound}
+        for folder in (Path(table).parent for table in job.output.tables):
+            place = re.search(r"/seed(\d+)/level(\d+)/.+/from(\d+)$", folder.as_posix())
+            seed, level, source = map(int, place.groups())
+            mask, ticket = masks[source, level], folder.parent.name
+            if ticket == "random":
+                # Drawn for the network that is trained: two networks never share a random mask.
+                mask = mask.shuffled(seeding.generator(*self.address(seed), "ticket", source, level))
+            elif ticket != "unpermuted":
+                mask = mask.permuted(self.symmetry, permutation(ticket, seed, source))
+            about = {"level": level, "ticket": ticket, "source": source, "density": mask.density}
+            self.train(folder, rewound[seed], mask, about)
 
     def train(self, folder: Path, rewound: str, mask: prune.Mask, about: Mapping[str, Any]) -> None:
         """Train under a mask, with the settings, rates and order of the epochs that follow the rewinding.

@@ -22,8 +22,6 @@ with logged(snakemake):
         match_pairs(second, second.states, settings, folder / "second")
         for a in first.states:
             for b in second.states:
-                if a > b:
-                    continue
                 found = find(first, first.states[a], second.states[b], settings, mixed)
                 about = {**first.address, "method": settings["name"], "a": a, "b": b, "objective": found.objective}
                 about |= {"trained_a": first.dataset.name, "trained_b": second.dataset.name}

@@ -25,6 +25,7 @@ from onebasin.figures.superposition import superposition
 from onebasin.figures.tickets import tickets
 from onebasin.figures.trajectory import trajectory
 from onebasin.figures.transfer import transfer
+from onebasin.figures.transfer_masks import transfer_masks
 from onebasin.figures.width import width
 
 FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
@@ -46,6 +47,7 @@ FIGURES: dict[str, Callable[[DataFrame], Figure]] = {
     "cycles": cycles,
     "embedding": embedding,
     "transfer": transfer,
+    "transfer_masks": transfer_masks,
 }
 """Experiment name to the function that draws its table."""
 
@@ -65,5 +67,6 @@ __all__ = [
     "sparsity",
     "tickets",
     "transfer",
+    "transfer_masks",
     "width",
 ]
