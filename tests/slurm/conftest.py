@@ -11,7 +11,7 @@ from servers import PATH, PROGRAMS, Cluster
 spec = importlib.util.spec_from_file_location("workplaces", Path(__file__).parents[1] / "workflow/conftest.py")
 workplaces = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(workplaces)
-study, tiny, workplace = workplaces.study, workplaces.tiny, workplaces.workplace
+make_once, study, tiny, workplace = workplaces.make_once, workplaces.study, workplaces.tiny, workplaces.workplace
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def longer():
         "study": "tiny",
         "seeds_together": False,
         "models": [{"name": "mlp", "family": "mlp", "widths": [4], "hidden": [1, 1]}],
-        "training": {"epochs": 400},
+        "training": {"epochs": 250},
         "matching": [{"name": "weights", "algorithm": "weights"}],
         "frames": [],
         "barrier": {"points": 3, "train_images": 100},
@@ -53,8 +53,6 @@ def longer():
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, longer):
+def undisturbed(make_once, longer):
     """The same study of a local run in which nothing happened."""
-    place = workplaces.Workplace.make(tmp_path_factory.mktemp("undisturbed") / "workplace")
-    place.snakemake(*place.configure(longer))
-    return place
+    return make_once("undisturbed", longer)

@@ -31,15 +31,16 @@ def results(tmp_path, monkeypatch):
 
 def test_the_code_of_the_library_section_runs(results, capsys):
     section = re.search(r"^## The library\n(.*?)^## ", README, re.M | re.S)[1]
-    notebook, networks, corrected = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.M)
+    notebook, networks, corrected, frames = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.M)
     names = {}
-    for block in (networks, notebook, corrected):
+    for block in (networks, notebook, corrected, frames):
         exec("\n".join(line[4:] for line in block.splitlines()), names)
     assert len([line for line in notebook.splitlines() if line.strip()]) <= 10
     barriers = {name: onebasin.barrier.barrier(curve, "error") for name, curve in names["curves"].items()}
     assert float(capsys.readouterr().out) == barriers["weight matching"]
     assert all(list(curve) == ["alpha", "loss", "error"] and len(curve) == 25 for curve in names["curves"].values())
     assert len(names["measured"].loss) == 25
+    assert names["moved"].keys() == {0, 1} and names["frame"].objectives.keys() == {(0, 1)}
 
 
 def test_the_plot_shows_curves_and_barriers():

@@ -115,23 +115,34 @@ def plain(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory):
-    """The finished tiny study, made once for all workers; tests leave it as it is, or work in a copy."""
+def make_once(tmp_path_factory):
+    """Finish a study once for all workers; tests leave it as it is, or work in a copy."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "study"
-    with open(folder.with_suffix(".lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            workplace = Workplace.make(tmp_path_factory.mktemp("study") / "workplace")
-            workplace.snakemake(*workplace.configure(TINY))
-            workplace.folder.rename(folder)
-    return Workplace(folder)
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name, config, targets=(), origin=None):
+        folder = shared / name
+        with open(folder.with_suffix(".lock"), "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                place = tmp_path_factory.mktemp(name) / "workplace"
+                workplace = origin.copy(place) if origin else Workplace.make(place)
+                workplace.snakemake(*targets, *workplace.configure(config))
+                workplace.folder.rename(folder)
+        return Workplace(folder)
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def history(study, tmp_path_factory):
+def study(make_once):
+    """The finished tiny study."""
+    return make_once("study", TINY)
+
+
+@pytest.fixture(scope="session")
+def history(make_once, study):
     """The tiny study with the experiments on the history of training finished, and its config."""
-    copy = study.copy(tmp_path_factory.mktemp("history") / "copy")
     config = {
         **yaml.safe_load(yaml.safe_dump(TINY)),
         "history": {"widths": [2, 4], "epochs": [1, 0], "points": 3},
@@ -139,8 +150,13 @@ def history(study, tmp_path_factory):
         "superposition": {"sets": [[1, 3]]},
         "experiments": ["trajectory", "stability", "layers", "superposition"],
     }
-    copy.snakemake(*copy.configure(config))
-    return copy, config
+    return make_once("history", config, origin=study), config
+
+
+@pytest.fixture(scope="session")
+def pruned(make_once, study):
+    """The tiny study with its networks pruned."""
+    return make_once("pruned", TINY, ["pruning", "sparsity", "tickets"], origin=study)
 
 
 @pytest.fixture

@@ -24,17 +24,11 @@ def table(study, name):
     return list(tables.rows(study.results / "tables" / f"{name}.csv", name))
 
 
-@pytest.fixture(scope="module")
-def pruned(study, tmp_path_factory):
-    """The tiny study with its networks pruned."""
-    copy = study.copy(tmp_path_factory.mktemp("pruned") / "copy")
-    configfile = ["--configfile", next(copy.folder.glob("study-*.yaml")).name]
-    plan = copy.plan("pruning", "sparsity", "tickets", *configfile)
+def test_levels_are_trained_one_after_another(study, tiny):
+    names = ("pruning", "sparsity", "tickets")
     jobs = ["prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"]
-    drawn = [f"{name}{what}" for name in ("pruning", "sparsity", "tickets") for what in ("", "_table", "_figure")]
-    assert plan == {"prune": 2, **dict.fromkeys([*jobs, *drawn], 1)}
-    copy.snakemake("pruning", "sparsity", "tickets", *configfile)
-    return copy
+    drawn = [f"{name}{what}" for name in names for what in ("", "_table", "_figure")]
+    assert study.plan(*names, *study.configure(tiny)) == {"prune": 2, **dict.fromkeys([*jobs, *drawn], 1)}
 
 
 def network(study, stage, epoch=3):

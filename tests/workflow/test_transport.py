@@ -15,8 +15,7 @@ FRAMES = ("merge", "universe")
 
 
 @pytest.fixture(scope="module")
-def made(plain, tmp_path_factory):
-    workplace = plain.copy(tmp_path_factory.mktemp("transport") / "workplace")
+def made(make_once):
     config = {
         "study": "tiny",
         "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
@@ -32,8 +31,7 @@ def made(plain, tmp_path_factory):
         "pruning": {"levels": 1},
         "transfer": {"widths": [4], "level": 1, "data": {"variant": "inverted"}},
     }
-    workplace.snakemake(*workplace.configure(config))
-    return workplace, config
+    return make_once("transport", config), config
 
 
 def table(made, name):
