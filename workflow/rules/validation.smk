@@ -342,6 +342,8 @@ def check(config):
     with open(schema_file, encoding="utf-8") as stream:
         check_schema(config, yaml.safe_load(stream))
     validate(config, schema=schema_file)
+    if config["transfer"]["data"]["name"] == "same":
+        config["transfer"]["data"]["name"] = config["data"]["name"]
     check_names("models", config["models"])
     check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
     check_names(
