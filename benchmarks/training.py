@@ -3,8 +3,10 @@
     python benchmarks/training.py --data-dir FOLDER   (where MNIST lies; random images of its size without)
 
 The plain loop is the one of tutorials: a DataLoader, transforms of one sample at a time, torch.optim, the loss read at
-every step, float32. It trains the same network on the same images with the same settings. The floor is the time that
-the floating-point operations of a step take at the rate of a large matrix product, measured here in the same run.
+every step, float32. It trains the same network on the same images with the same settings. Each way of training has
+processes of its own, as in use, and they take turns: where large arrays come to lie in memory can cost a third, and
+another loop in the same process moves them. The floor is the time that the floating-point operations of a step take at
+the rate of a large matrix product, measured in the same run.
 """
 
 import argparse
@@ -12,6 +14,8 @@ import csv
 import logging
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +36,21 @@ from onebasin import barrier, data, models, seeding, train
 BATCH = 128
 TEST = 10  # Our epochs end with the test images, the plain ones do not.
 SGD: dict[str, Any] = {"batch_size": BATCH, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+MEASURED = 3  # epochs of a process, after a first one that makes kernels and fills memory
+PLAIN = "plain"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WAYS: dict[str, dict[str, Any]] = {
+    f"{precision}{', compiled' * compiled}": {"precision": precision, "compile": compiled}
+    for compiled in (False, True)
+    for precision in DTYPES
+}
+# What jobs of a study have in their environment (workflow/rules/common.smk), and a check of torch.compile left out that
+# takes ten seconds in each process.
+JOB = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "TORCHINDUCTOR_VEC_ISA_OK": "1",
+}
 
 
 class Samples(torch.utils.data.Dataset[tuple[Tensor, int]]):
@@ -128,30 +146,45 @@ def operations(model: nn.Module, dataset: data.Dataset) -> int:
     return counter.get_total_flops()
 
 
-def compare_training(
-    title: str, dataset: data.Dataset, family: str, augment: bool, arguments: argparse.Namespace, **options: Any
+def epochs_of(
+    way: str, dataset: data.Dataset, family: str, options: dict[str, Any], arguments: argparse.Namespace
 ) -> None:
-    """Time epochs of both loops in turns, and print medians, ratios and the floor."""
+    """Train in one of the ways; print the seconds of each epoch but the first."""
+    model = network(dataset, family, **options)
+    augment = family != "mlp"
+    if way == PLAIN:
+        epochs = plain_epochs(model, dataset, augment, arguments.workers, arguments.device)
+        times = [next(epochs) for _ in range(MEASURED + 1)]
+    else:
+        settings = train.Settings(
+            epochs=MEASURED + 1, augment="flip_crop" if augment else "none", channels_last=True, **WAYS[way], **SGD
+        )
+        times = our_epochs(model, dataset, settings, arguments.device)
+    print(*times[1:])
+
+
+def compare_training(
+    title: str, dataset: data.Dataset, family: str, options: dict[str, Any], arguments: argparse.Namespace
+) -> None:
+    """Time epochs of all ways in turns, and print medians, ratios and the floor."""
     device, steps = arguments.device, -(-len(dataset.train_images) // BATCH)
-    plain = plain_epochs(network(dataset, family, **options), dataset, augment, arguments.workers, device)
-    next(plain)
-    times: dict[str, list[float]] = {"plain": [], **{precision: [] for precision in DTYPES}}
+    times: dict[str, list[float]] = {way: [] for way in (PLAIN, *WAYS)}
+    rates: dict[str, list[float]] = {precision: [] for precision in DTYPES}
     for _ in range(arguments.rounds):
-        times["plain"].append(next(plain))
-        for precision in DTYPES:
-            settings = train.Settings(
-                epochs=2, augment="flip_crop" if augment else "none", precision=precision, channels_last=True, **SGD
-            )
-            model = network(dataset, family, **options)
-            times[precision].append(our_epochs(model, dataset, settings, device)[-1])
+        for way, measured in times.items():
+            command = [sys.executable, *sys.argv, "--case", title, "--way", way]
+            environment = os.environ if way == PLAIN else os.environ | JOB
+            output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+            measured.append(statistics.median(map(float, output.split())))
+        for precision, dtype in DTYPES.items():
+            rates[precision].append(rate_of_products(dtype, device))
     work = operations(network(dataset, family, **options), dataset)
     print(f"{title}: {work / 1e9:.2f} GFLOP a step of {BATCH} images, {steps} steps, {arguments.rounds} rounds")
-    for name, values in times.items():
-        step = statistics.median(values) / steps
-        line = f"  {name:<9} {1e3 * step:8.2f} ms a step"
-        if name != "plain":
-            ratios = [slow / fast for slow, fast in zip(times["plain"], values, strict=True)]
-            floor = work / rate_of_products(DTYPES[name], device)
+    for way, measured in times.items():
+        line = f"  {way:<18} {1e3 * statistics.median(measured) / steps:8.2f} ms a step"
+        if way != PLAIN:
+            ratios = [slow / fast for slow, fast in zip(times[PLAIN], measured, strict=True)]
+            floor = work / statistics.median(rates[WAYS[way]["precision"]])
             line += f"   {statistics.median(ratios):5.2f} times faster (from {min(ratios):.2f} to {max(ratios):.2f})"
             line += f"   floor {1e3 * floor:7.2f} ms"
         print(line, flush=True)
@@ -223,6 +256,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2560, help="of CIFAR-10's size")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=40, help="in which memory is watched")
+    parser.add_argument("--case", help="this network alone")
+    parser.add_argument("--way", choices=(PLAIN, *WAYS), help="this way alone, in this process: seconds of its epochs")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     mnist = random_images((1, 28, 28), 60000)
@@ -230,15 +265,21 @@ def main() -> None:
         mnist = data.load("mnist", arguments.data_dir)
         mnist = replace(mnist, test_images=mnist.test_images[:TEST], test_labels=mnist.test_labels[:TEST])
     cifar = random_images((3, 32, 32), arguments.images)
+    cases: dict[str, tuple[data.Dataset, str, dict[str, Any]]] = {
+        "MLP 784-300-100-10": (mnist, "mlp", {"width": 100, "hidden": [3, 1]}),
+        "VGG-16, width 16": (cifar, "vgg16", {"width": 16, "norm": "layer"}),
+        "ResNet-20, width 16": (cifar, "resnet20", {"width": 16, "norm": "layer"}),
+    }
+    if arguments.case is not None:
+        cases = {arguments.case: cases[arguments.case]}
+    if arguments.way is not None:
+        for case in cases.values():
+            epochs_of(arguments.way, *case, arguments)
+        return
     print(f"{arguments.device}, torch {torch.__version__}, {arguments.threads} threads, {arguments.workers} workers")
-    cases: list[tuple[str, data.Dataset, str, dict[str, Any]]] = [
-        ("MLP 784-300-100-10", mnist, "mlp", {"width": 100, "hidden": [3, 1]}),
-        ("VGG-16, width 16", cifar, "vgg16", {"width": 16, "norm": "layer"}),
-        ("ResNet-20, width 16", cifar, "resnet20", {"width": 16, "norm": "layer"}),
-    ]
-    for title, dataset, family, options in cases:
-        compare_training(title, dataset, family, family != "mlp", arguments, **options)
-    for title, dataset, family, options in cases:
+    for title, case in cases.items():
+        compare_training(title, *case, arguments)
+    for title, (dataset, family, options) in cases.items():
         compare_barrier(title, dataset, family, arguments, **options)
     small = random_images((3, 32, 32), 4 * BATCH)
     watch_memory("VGG-16, width 8", small, "vgg16", arguments.epochs, arguments.device, width=8, norm="layer")

@@ -4,6 +4,8 @@ import os
 
 # Before torch is imported: several workers share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Else torch.compile tries out the instructions of the processor for ten seconds in every process.
+os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "1"
 
 import pytest
 

@@ -79,6 +79,8 @@ class Settings:
         crop_padding: pixels of padding on each side for "crop".
         precision: "float32", or "bfloat16" for autocast.
         channels_last: memory order of images and convolutions.
+        compile: whether `torch.compile` makes fused kernels of the network's training step, which takes a minute at
+            the start of a process. On the CPU it needs a C++ compiler.
     """
 
     epochs: int = 30
@@ -99,6 +101,7 @@ class Settings:
     crop_padding: int = 4
     precision: str = "float32"
     channels_last: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Check every value; raise ValueError naming the key and what is allowed."""
@@ -209,7 +212,8 @@ def train(
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
 
     Raises:
-        TrainingError: the loss is not finite; no file has been written under its name.
+        TrainingError: the loss is not finite, or the network cannot be compiled; no file has been written under its
+            name.
         FileError: a file cannot be written.
         ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask of another network.
     """
@@ -227,6 +231,7 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _Optimizer(model, settings, mask or {})
+    forward = _compiled(model, device) if settings.compile else model
     identity = _identity(model, dataset, settings, seed_address, branch, metadata, device)
     identity |= {"start": start, "mask": _digest(mask) if mask else None, "warmup again": warmup_again}
     about: dict[str, Any] = {
@@ -262,7 +267,7 @@ def train(
                 # For layers that draw from the global generator, such as dropout.
                 torch.manual_seed(seeding.derive(*address, "layers", epoch))
                 lr, train_loss, train_error = _train_epoch(
-                    *(model, optimizer, training, settings, address, epoch, warmup_after)
+                    *(model, forward, optimizer, training, settings, address, epoch, warmup_after)
                 )
                 test_loss, test_error = _evaluate(model, test)
                 if not math.isfinite(test_loss):
@@ -420,6 +425,7 @@ class _Images:
 
 def _train_epoch(
     model: nn.Module,
+    forward: Callable[[Tensor], Tensor],
     optimizer: _Optimizer,
     training: _Images,
     settings: Settings,
@@ -442,7 +448,8 @@ def _train_epoch(
     for index, (x, y, output) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
         lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
         with precision():
-            logits = model(x)
+            # The smaller last batch is not worth a compilation of its own.
+            logits = (forward if len(x) == size else model)(x)
             loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
         loss.backward()
         optimizer.step(lr)
@@ -472,6 +479,30 @@ def _autocast(settings: Settings, device: torch.device) -> Callable[[], Abstract
     if settings.precision == "float32":
         return nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Make the network's fused kernels at its first call, with gradients; it goes on sharing its parameters."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    options: dict[str, str | int | bool | Callable[..., Any]] = {
+        # Nothing that shapes a number is chosen by its measured time.
+        "deterministic": True,
+        # Kernels are kept on disk for later processes, and those for another number of threads are wrong ones.
+        "cpp.threads": torch.get_num_threads(),
+        # Narrow networks wait for the launches of their kernels more than for the kernels.
+        "triton.cudagraphs": device.type == "cuda",
+    }
+    fused = torch.compile(model, dynamic=False, options=options)
+
+    def forward(images: Tensor) -> Tensor:
+        try:
+            return fused(images)
+        except TorchDynamoException as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise TrainingError(f"torch.compile fails, so that compile must be false here: {reason}") from error
+
+    return forward
 
 
 def _with_bar(batches: Iterable[Any], title: str, steps: int) -> Iterable[Any]:

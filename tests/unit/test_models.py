@@ -51,6 +51,26 @@ def test_resnet_shortcut_is_a_strided_1x1_convolution():
     assert torch.allclose(block.shortcut(x), strided, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_layer_norm_is_the_same_where_it_is_compiled(dtype):
+    generator = seeding.generator("layer norm")
+    norm = models.layers.ChannelLayerNorm(6).to(dtype)
+    for parameter in norm.parameters():
+        parameter.data.normal_(generator=generator)
+    x, towards = (torch.randn(3, 6, 5, 4, generator=generator).to(dtype) for _ in range(2))
+    found = []
+    for function in (norm, torch.compile(norm, backend="eager", fullgraph=True)):
+        inputs = (x.clone().requires_grad_(), *norm.parameters())
+        output = function(inputs[0])
+        found.append([output, *torch.autograd.grad((output * towards).sum(), inputs)])
+    for eager, compiled in zip(*found, strict=True):
+        assert compiled.dtype == dtype
+        error = (eager - compiled).abs().max() / eager.abs().max()
+        assert error < 4 * torch.finfo(dtype).eps
+    # Under compilation it is another computation, whose sums round differently.
+    assert not all(torch.equal(eager, compiled) for eager, compiled in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize(("family", "norm", "shape"), SHAPED)
 def test_every_family_maps_images_to_logits(family, norm, shape):
     model = models.build(family, width=4, image_shape=shape, classes=7, norm=norm)

@@ -216,6 +216,7 @@ STOPPED = {
         {"family": "cnn", "norm": "batch"},
     ),
     "cnn adam bfloat16": (replace(SMALL, precision="bfloat16", channels_last=True), {"family": "cnn"}),
+    "cnn compiled": (replace(AUGMENTED, channels_last=True, compile=True), {"family": "cnn", "norm": "layer"}),
 }
 
 
@@ -233,6 +234,66 @@ def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
     assert "continuing after epoch 3" in caplog.text
     assert torch.equal(flat(model), expected)
     assert results(parts) == results(whole)
+
+
+@pytest.mark.parametrize(("family", "norm"), [("mlp", "none"), ("cnn", "layer"), ("cnn", "batch")])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_compiled_training_is_the_same_but_for_rounding(tmp_path, family, norm, device):
+    initial = flat(network(family, norm=norm))
+    settings = replace(AUGMENTED, epochs=2)
+    trained = [
+        run(
+            tmp_path / str(fused),
+            replace(settings, compile=fused),
+            network(family, norm=norm),
+            epochs=(2,),
+            device=device,
+        )
+        for fused in (False, True)
+    ]
+    plain, compiled = (flat(model).cpu() for model in trained)
+    assert (plain - compiled).norm() < 1e-4 * (plain - initial).norm()
+    for key, value in trained[0].state_dict().items():
+        assert torch.allclose(value, trained[1].state_dict()[key], rtol=1e-3, atol=1e-4)
+
+
+def test_kernels_compiled_for_another_number_of_threads_are_not_used(tmp_path):
+    from torch._dynamo.utils import counters
+    from torch._inductor.utils import fresh_cache
+
+    found = []
+    with fresh_cache():
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            torch.compiler.reset()
+            counters.clear()
+            run(tmp_path, replace(SMALL, epochs=1, compile=True), epochs=(1,))
+            found.append([counters["inductor"][f"fxgraph_cache_{what}"] for what in ("miss", "hit")])
+    (new, _), again, kept = found
+    assert new > 0
+    assert again == [new, 0]
+    assert kept == [0, new]
+
+
+def test_a_missing_compiler_is_told(tmp_path):
+    program = """
+        import sys
+        from pathlib import Path
+        from test_train import *
+        run(Path(sys.argv[1]), replace(SMALL, compile=True))
+    """
+    environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "run")],
+        env=environment | {"PYTHONPATH": os.path.dirname(__file__)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("onebasin.train.TrainingError: torch.compile fails, so that compile must be false here: ")
+    assert "no-such-compiler" in last
+    assert not (tmp_path / "run" / "training.csv").exists()
 
 
 class Own(nn.Module):

@@ -95,6 +95,17 @@ def test_estimates_grow_with_the_work(default):
         assert many - start == pytest.approx(10 * (few - start))
 
 
+def test_compilation_is_counted_once_for_jobs_that_train(default):
+    eager = estimates(default)
+    compiled = estimates({**default, "training": {**default["training"], "compile": True}})
+    wildcards = SimpleNamespace(model="mlp", width="64", keys=lambda: {"model", "width"})
+    for count, more in ((0, 0), (1, 1), (4, 1)):
+        before, after = (place.Work(trainings=count, evaluations=1) for place in (eager, compiled))
+        seconds = after.seconds(wildcards) - before.seconds(wildcards)
+        assert seconds == pytest.approx(more * eager.COMPILATION_S)
+        assert after.memory(wildcards) - before.memory(wildcards) == pytest.approx(more * eager.COMPILATION_MB)
+
+
 def resources(plan):
     """Wildcards and resources of each planned job, by its benchmark file."""
     for job in re.findall(r"^(?:local)?rule \w+:\n((?: +.*\n)*)", plan, re.M):

@@ -29,6 +29,10 @@ GPU = Machine(operations=50e12, elements=1e11, layers=12e3, assigned=2e9, startu
 SLOWER = 3
 MINUTES_MORE = 10
 
+# What torch.compile takes before it is of use: a minute on a core that is not fast, and processes that compile.
+COMPILATION_S = 60
+COMPILATION_MB = 1500
+
 # A matching that takes a CPU no longer than this asks for no GPU.
 MATCHED_ON_CPU_S = 600
 
@@ -156,6 +160,7 @@ class Work:
         found = {key: value(wildcards) if callable(value) else value for key, value in self.given.items()}
         has_model = "model" in wildcards.keys()
         network = layers(MODELS[wildcards.model], int(wildcards.width)) if has_model else []
+        found["compiles"] = bool(network and found["trainings"] and training_of(wildcards)["compile"])
         if machine is None:
             machine = GPU if self.gpu(wildcards) and config["resources"]["device"] == "cuda" else CPU
         return found, machine, network
@@ -191,6 +196,7 @@ class Work:
         seen += passes * min(size.train, measured["fit_images"])
         return (
             machine.startup_s
+            + found["compiles"] * COMPILATION_S
             + found["trainings"] * training
             + found["pairs"] * sum(match(method) for method in found["methods"])
             + found["evaluations"] * forward(seen, measured["batch_size"])
@@ -210,7 +216,7 @@ class Work:
         if found["methods"]:
             # Gram matrices of all layers, and the assignment problem of the largest in float64.
             maps += sum(layer.outputs**2 for layer in network) * 16 / 2**20
-        return machine.memory_mb + data + states + maps
+        return machine.memory_mb + found["compiles"] * COMPILATION_MB + data + states + maps
 
     def runtime(self, wildcards, attempt):
         """The time limit of a job in minutes."""
