@@ -2,8 +2,10 @@ import csv
 import logging
 import math
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +19,9 @@ from onebasin import checkpoint, models, seeding, train
 from onebasin.data import Dataset
 from onebasin.files import FileError
 from onebasin.train import Settings, TrainingError, rate
+
+COMPILER = shutil.which(os.environ.get("CXX", "g++")) and os.path.exists(f"{sysconfig.get_path('include')}/Python.h")
+needs_compiler = pytest.mark.skipif(not COMPILER, reason="torch.compile needs g++ and the headers of Python")
 
 SMALL = Settings(epochs=4, batch_size=16, lr=3e-3)
 
@@ -220,7 +225,7 @@ STOPPED = {
 }
 
 
-@pytest.mark.parametrize("name", STOPPED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=needs_compiler if "compiled" in n else ()) for n in STOPPED])
 def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
     settings, options = STOPPED[name]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -236,6 +241,7 @@ def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
     assert results(parts) == results(whole)
 
 
+@needs_compiler
 @pytest.mark.parametrize(("family", "norm"), [("mlp", "none"), ("cnn", "layer"), ("cnn", "batch")])
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def test_compiled_training_is_the_same_but_for_rounding(tmp_path, family, norm, device):
@@ -257,6 +263,7 @@ def test_compiled_training_is_the_same_but_for_rounding(tmp_path, family, norm, 
         assert torch.allclose(value, trained[1].state_dict()[key], rtol=1e-3, atol=1e-4)
 
 
+@needs_compiler
 def test_kernels_compiled_for_another_number_of_threads_are_not_used(tmp_path):
     from torch._dynamo.utils import counters
     from torch._inductor.utils import fresh_cache
