@@ -4,9 +4,9 @@
 
 The plain loop is the one of tutorials: a DataLoader, transforms of one sample at a time, torch.optim, the loss read at
 every step, float32. It trains the same network on the same images with the same settings. Each way of training has
-processes of its own, as in use, and they take turns: where large arrays come to lie in memory can cost a third, and
-another loop in the same process moves them. The floor is the time that the floating-point operations of a step take at
-the rate of a large matrix product, measured in the same run.
+processes of its own, as in use, and they take turns: the time of layer norm was seen to depend on what ran before in
+the same process. The floor is the time that the floating-point operations of a step take at the rate of a large matrix
+product, measured in the same run.
 """
 
 import argparse

@@ -493,6 +493,8 @@ def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tens
         # Narrow networks wait for the launches of their kernels more than for the kernels.
         "triton.cudagraphs": device.type == "cuda",
     }
+    # Otherwise what was compiled before in this process would count towards a limit, above which nothing is.
+    torch.compiler.reset()
     fused = torch.compile(model, dynamic=False, options=options)
 
     def forward(images: Tensor) -> Tensor:

@@ -282,6 +282,19 @@ def test_kernels_compiled_for_another_number_of_threads_are_not_used(tmp_path):
     assert kept == [0, new]
 
 
+@needs_compiler
+def test_networks_compiled_before_in_the_same_process_do_not_count(tmp_path):
+    import torch._dynamo
+
+    settings = replace(SMALL, epochs=1, compile=True)
+    with torch._dynamo.config.patch(recompile_limit=1, fail_on_recompile_limit_hit=True):
+        run(tmp_path / "first", settings, epochs=(1,))
+        for width in (4, 5):
+            run(tmp_path / "between", settings, network(width=width), epochs=(1,))
+        run(tmp_path / "last", settings, epochs=(1,))
+    assert results(tmp_path / "first") == results(tmp_path / "last")
+
+
 def test_a_missing_compiler_is_told(tmp_path):
     program = """
         import sys
