@@ -271,6 +271,8 @@ def main() -> None:
         "ResNet-20, width 16": (cifar, "resnet20", {"width": 16, "norm": "layer"}),
     }
     if arguments.case is not None:
+        if arguments.case not in cases:
+            parser.error(f"unknown case {arguments.case!r}: give one of {'; '.join(cases)}")
         cases = {arguments.case: cases[arguments.case]}
     if arguments.way is not None:
         for case in cases.values():
