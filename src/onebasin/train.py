@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
@@ -490,9 +491,13 @@ def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tens
         "deterministic": True,
         # Kernels are kept on disk for later processes, and those for another number of threads are wrong ones.
         "cpp.threads": torch.get_num_threads(),
+        # Python between kernels, and a product apart from its sum, take narrow networks a few hundredths of a step.
+        "cpp_wrapper": device.type == "cpu",
+        "cpp.enable_floating_point_contract_flag": "fast",
         # Narrow networks wait for the launches of their kernels more than for the kernels.
         "triton.cudagraphs": device.type == "cuda",
     }
+    warnings.filterwarnings("ignore", "CUTLASS backend", UserWarning)  # said on CPUs too, which have none
     # Otherwise what was compiled before in this process would count towards a limit, above which nothing is.
     torch.compiler.reset()
     fused = torch.compile(model, dynamic=False, options=options)

@@ -71,6 +71,29 @@ def test_layer_norm_is_the_same_where_it_is_compiled(dtype):
     assert not all(torch.equal(eager, compiled) for eager, compiled in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("sides", [(6, 4), (6, 5), (5, 4)])
+def test_pooling_is_the_same_where_it_is_compiled(dtype, sides):
+    torch.compiler.reset()
+    pool = models.layers.HalvingMaxPool2d()
+    compiled = torch.compile(pool, backend="eager", fullgraph=True, dynamic=False)
+    count = 2 * 3 * sides[0] * sides[1]
+    distinct = torch.randperm(count, generator=seeding.generator("pool")).view(2, 3, *sides)
+    found = []
+    for function in (pool, compiled):
+        x = (distinct - 100).to(dtype).requires_grad_()
+        output = function(x)
+        weights = torch.arange(1.0, output.numel() + 1).view(output.shape)
+        found.append([output, *torch.autograd.grad((output * weights).sum(), x)])
+    (expected, gradient), (found_output, found_gradient) = found
+    assert torch.equal(expected, found_output)
+    assert torch.equal(gradient, found_gradient)
+    x = torch.zeros(1, 1, *sides, requires_grad=True)
+    (shared,) = torch.autograd.grad(compiled(x).sum(), x)
+    even = not any(side % 2 for side in sides)
+    assert torch.equal(shared[0, 0, :2, :2], torch.full((2, 2), 0.25) if even else torch.tensor([[1.0, 0], [0, 0]]))
+
+
 @pytest.mark.parametrize(("family", "norm", "shape"), SHAPED)
 def test_every_family_maps_images_to_logits(family, norm, shape):
     model = models.build(family, width=4, image_shape=shape, classes=7, norm=norm)

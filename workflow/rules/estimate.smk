@@ -31,7 +31,7 @@ MINUTES_MORE = 10
 
 # What torch.compile takes before it is of use: a minute on a core that is not fast, and processes that compile.
 COMPILATION_S = 60
-COMPILATION_MB = 1500
+COMPILATION_MB = 2000
 
 # A matching that takes a CPU no longer than this asks for no GPU.
 MATCHED_ON_CPU_S = 600

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from onebasin.models.layers import norm_2d
+from onebasin.models.layers import HalvingMaxPool2d, norm_2d
 
 
 class CNN(nn.Module):
@@ -38,7 +38,7 @@ class CNN(nn.Module):
         layers: list[nn.Module] = []
         for index, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
             if index > 0:
-                layers.append(nn.MaxPool2d(2))
+                layers.append(HalvingMaxPool2d())
             layers += [nn.Conv2d(before, after, 3, padding=1), norm_2d(norm, after), nn.ReLU()]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(sizes[-1], classes)

@@ -47,6 +47,25 @@ class ChannelLayerNorm(nn.Module):
         return f"{self.channels}, eps={self.eps}"
 
 
+class HalvingMaxPool2d(nn.MaxPool2d):
+    """Maxima over 2x2 pixels, compiled as maxima along rows and then along columns.
+
+    That gives the compiler plain reductions, where the gradient of a pooling scatters. Equal maxima of two pixels then
+    share the gradient, which otherwise goes to the first.
+    """
+
+    def __init__(self) -> None:
+        """Halve both sides of an image."""
+        super().__init__(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool x [n, channels, height, width]."""
+        if not torch.compiler.is_dynamo_compiling() or x.shape[2] % 2 or x.shape[3] % 2:
+            return super().forward(x)
+        rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).amax(3)
+        return rows.unflatten(1, (-1, 2)).amax(2).permute(0, 3, 1, 2)
+
+
 def check_norm(norm: str) -> None:
     """Raise ValueError for an unknown kind of normalisation."""
     if norm not in NORMS:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from onebasin.models.layers import norm_2d
+from onebasin.models.layers import HalvingMaxPool2d, norm_2d
 
 # Multiples of the width; "pool" halves the image.
 PLAN: tuple[int | str, ...] = (1, 1, "pool", 2, 2, "pool", 4, 4, 4, "pool", 8, 8, 8, "pool", 8, 8, 8)
@@ -27,7 +27,7 @@ class VGG16(nn.Module):
         before = image_shape[0]
         for step in PLAN:
             if isinstance(step, str):
-                layers.append(nn.MaxPool2d(2))
+                layers.append(HalvingMaxPool2d())
                 continue
             after = step * width
             layers += [nn.Conv2d(before, after, 3, padding=1), norm_2d(norm, after), nn.ReLU()]
