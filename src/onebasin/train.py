@@ -81,8 +81,8 @@ class Settings:
         precision: "float32", or "bfloat16" for autocast.
         channels_last: memory order of images and convolutions.
         compile: whether `torch.compile` makes fused kernels of the network's training step, which takes a minute at
-            the start of a process. Sums round differently then, and equal maxima of a pooling share their gradient. On
-            the CPU it needs a C++ compiler.
+            the start of a process. Sums round differently then, and in bfloat16 equal maxima of a pooling share their
+            gradient. On the CPU it needs a C++ compiler.
     """
 
     epochs: int = 30

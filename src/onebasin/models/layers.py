@@ -48,10 +48,10 @@ class ChannelLayerNorm(nn.Module):
 
 
 class HalvingMaxPool2d(nn.MaxPool2d):
-    """Maxima over 2x2 pixels, compiled as maxima along rows and then along columns.
+    """Maxima over 2x2 pixels, in bfloat16 compiled as maxima along rows and then along columns.
 
-    That gives the compiler plain reductions, where the gradient of a pooling scatters. Equal maxima of two pixels then
-    share the gradient, which otherwise goes to the first.
+    That gives the compiler plain reductions, where the gradient of a pooling scatters; in float32 it does not pay.
+    Equal maxima of two pixels then share the gradient, which otherwise goes to the first.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,8 @@ class HalvingMaxPool2d(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool x [n, channels, height, width]."""
-        if not torch.compiler.is_dynamo_compiling() or x.shape[2] % 2 or x.shape[3] % 2:
+        odd = x.shape[2] % 2 or x.shape[3] % 2
+        if odd or x.dtype != torch.bfloat16 or not torch.compiler.is_dynamo_compiling():
             return super().forward(x)
         rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).amax(3)
         return rows.unflatten(1, (-1, 2)).amax(2).permute(0, 3, 1, 2)
