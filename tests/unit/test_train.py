@@ -222,6 +222,7 @@ STOPPED = {
     ),
     "cnn adam bfloat16": (replace(SMALL, precision="bfloat16", channels_last=True), {"family": "cnn"}),
     "cnn compiled": (replace(AUGMENTED, channels_last=True, compile=True), {"family": "cnn", "norm": "layer"}),
+    "cnn compiled bfloat16": (replace(SMALL, precision="bfloat16", compile=True), {"family": "cnn", "norm": "layer"}),
 }
 
 
