@@ -483,11 +483,9 @@ def _autocast(settings: Settings, device: torch.device) -> Callable[[], Abstract
     return lambda: torch.autocast(device.type, torch.bfloat16)
 
 
-def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Make the network's fused kernels at its first call, with gradients; it goes on sharing its parameters."""
-    from torch._dynamo.exc import TorchDynamoException
-
-    options: dict[str, str | int | bool | Callable[..., Any]] = {
+def _compilation(device: torch.device) -> dict[str, str | int | bool | Callable[..., Any]]:
+    """What `torch.compile` is asked for."""
+    return {
         # Nothing that shapes a number is chosen by its measured time.
         "deterministic": True,
         # Kernels are kept on disk for later processes, and those for another number of threads are wrong ones.
@@ -498,10 +496,16 @@ def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tens
         # Narrow networks wait for the launches of their kernels more than for the kernels.
         "triton.cudagraphs": device.type == "cuda",
     }
+
+
+def _compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Make the network's fused kernels at its first call, with gradients; it goes on sharing its parameters."""
+    from torch._dynamo.exc import TorchDynamoException
+
     warnings.filterwarnings("ignore", "CUTLASS backend", UserWarning)  # said on CPUs too, which have none
     # Otherwise what was compiled before in this process would count towards a limit, above which nothing is.
     torch.compiler.reset()
-    fused = torch.compile(model, dynamic=False, options=options)
+    fused = torch.compile(model, dynamic=False, options=_compilation(device))
 
     def forward(images: Tensor) -> Tensor:
         try:
@@ -555,6 +559,7 @@ def _identity(
         "torch version": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
+        "compilation": _compilation(device) if settings.compile else None,
     }
     return json.loads(json.dumps(parts))
 

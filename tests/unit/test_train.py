@@ -476,6 +476,19 @@ def test_changed_run_starts_afresh_and_says_so(tmp_path, caplog, change):
     assert results(tmp_path / "x") == results(tmp_path / "y")
 
 
+@needs_compiler
+def test_kernels_made_otherwise_start_afresh(tmp_path, caplog, monkeypatch):
+    settings = replace(SMALL, compile=True)
+    with stopped_in(3):
+        run(tmp_path, settings)
+    asked = train._compilation(torch.device("cpu"))
+    monkeypatch.setattr(
+        train, "_compilation", lambda device: asked | {"cpp.enable_floating_point_contract_flag": "off"}
+    )
+    run(tmp_path, settings)
+    assert "starting afresh" in caplog.text and "compilation" in caplog.text
+
+
 def test_new_commit_alone_continues(tmp_path, caplog):
     with stopped_in(3):
         run(tmp_path, metadata={"commit": "a"})
