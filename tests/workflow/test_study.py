@@ -304,6 +304,16 @@ def test_one_experiment_is_rebuilt_alone(study, tiny, tmp_path):
     assert changed == {"width.png", "width.pdf", "width_figure.log", "width_figure.txt"}
 
 
+def test_waiting_jobs_are_looked_at_only_when_a_job_ends(study, tiny, tmp_path):
+    copy = study.copy(tmp_path / "copy")
+    figures = list((copy.results / "figures").glob("*.png"))
+    for figure in figures:
+        figure.unlink()
+    output = copy.snakemake("--jobs", 1, "--verbose", *copy.configure(tiny))
+    assert output.count("Finished jobid") == len(figures) + 1
+    assert 0 < output.count("Ready jobs:") <= len(figures) + 1
+
+
 def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
     made = [
