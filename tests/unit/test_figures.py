@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
 import onebasin.cycles
@@ -479,6 +480,20 @@ def test_barriers_too_low_for_the_axis_are_drawn_at_its_foot_and_said():
         assert measurements(axis)[2 * 2] > floor > axis.get_ylim()[0]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert "≤ 0.01" in labels
+
+
+def test_intervals_below_all_measurements_go_on_to_the_end_of_the_axis():
+    frame = width_frame(models={"mlp": [16]}, claims=CLAIMS[:1])
+    frame = frame[(frame["metric"] == "loss") & (frame["split"] == "train")]
+    frame["barrier"] = [1.1, 9.0, 1.2, 9.0, 1.3, 9.0]
+    low, high = bootstrap(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int))
+    axis = figures.width(frame).axes[0]
+    end = axis.get_ylim()[0]
+    assert low < end < 1
+    (bar,) = (
+        segment for lines in axis.collections if isinstance(lines, LineCollection) for segment in lines.get_segments()
+    )
+    np.testing.assert_allclose(bar[:, 1], [end, high])
 
 
 def test_nothing_is_drawn_lower_than_the_least_floor():

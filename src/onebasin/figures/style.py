@@ -209,16 +209,18 @@ def log_axis(axis: Axes, low: float, high: float, *, floor: float | None = None)
 
 
 def barrier_axis(axis: Axes, barriers: Series, also: float | None = None) -> float:
-    """A logarithmic y axis for barriers; returns its floor, at which smaller ones, 0 among them, are to be drawn.
+    """A logarithmic y axis for barriers; returns its floor, at which what lies below, 0 too, is to be drawn.
 
-    The floor is the power of ten under all barriers of at least `FLOOR`; `also` is a value that must be in the picture.
+    The floor is the power of ten under all barriers of at least `FLOOR` where smaller ones have to be drawn there, and
+    the end of the axis otherwise; `also` is a value that must be in the picture.
     """
     values = barriers[np.isfinite(barriers)].to_numpy(dtype=float)
     above = [*values[values >= FLOOR], *([also] if also else [])] or [1.0]
     floor = 10.0 ** np.floor(np.log10(min(above)) + 1e-9)
     hidden = bool((values < floor).any())
-    log_axis(axis, (floor if hidden else min(above)) / 1.4, max(above) * 1.4, floor=floor if hidden else None)
-    return floor
+    end = (floor if hidden else min(above)) / 1.4
+    log_axis(axis, end, max(above) * 1.4, floor=floor if hidden else None)
+    return floor if hidden else end
 
 
 def strip(
