@@ -376,7 +376,10 @@ def test_figures_fit_a_page_and_leave_the_table_alone(name):
 @pytest.mark.parametrize("name", FRAMES)
 def test_no_text_is_cut_and_no_panels_overlap(name, models):
     frame = FRAMES[name]()
-    figure = figures.FIGURES[name](frame[frame["model"].isin(["mlp", "cnn"][:models])])
+    check_view(figures.FIGURES[name](frame[frame["model"].isin(["mlp", "cnn"][:models])]))
+
+
+def check_view(figure):
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     boxes = [axis.get_tightbbox(renderer) for axis in visible(figure)]
@@ -803,6 +806,16 @@ def test_stability_draws_all_pairs_of_stages_and_the_chance_level():
     drawn = [line for line in axis.lines if line.get_gid() == "measurement"]
     assert len(drawn) == 2 * 6 and all(len(line.get_ydata()) == 4 for line in drawn)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "5", "20", "L1", "L2"]
+
+
+def test_stability_names_the_groups_of_a_deep_network_in_their_order():
+    frame = stability_frame()
+    first = chosen(frame, model="cnn", group="features.0")
+    groups = [f"features.{number}" for number in range(13)]
+    figure = figures.stability(pd.concat([first.assign(group=group) for group in sorted(groups)], ignore_index=True))
+    names = [text.get_text() for axis in figure.axes for text in axis.get_yticklabels() if ": 1/" in text.get_text()]
+    assert [name.partition(":")[0] for name in names] == groups
+    check_view(figure)
 
 
 def test_layers_draws_every_pair_of_every_kind():
