@@ -3,8 +3,8 @@
 
 onstart:
     # Its limit of jobs started per second makes Snakemake look at all waiting jobs once a second for each job that has
-    # ended, with a thread for each of them (snakemake issue 3804): a large study keeps the login node busy, and ends at
-    # its limit of threads. Jobs are looked at when one ends; a limit that somebody asked for stays.
+    # ended, from a thread for each of them: a large study keeps the login node busy, and may run out of threads (which
+    # snakemake issue 3804 looks like). Jobs are looked at when one ends; a limit that somebody asked for stays.
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
