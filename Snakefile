@@ -11,20 +11,9 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/scheduling.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/batches.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/align.smk"
-include: "workflow/rules/frames.smk"
-include: "workflow/rules/measure.smk"
-include: "workflow/rules/parts.smk"
-include: "workflow/rules/pairs.smk"
-include: "workflow/rules/width.smk"
-include: "workflow/rules/scaling.smk"
-include: "workflow/rules/simplex.smk"
-include: "workflow/rules/consensus.smk"
-include: "workflow/rules/methods.smk"
-include: "workflow/rules/correction.smk"
-include: "workflow/rules/cycles.smk"
-include: "workflow/rules/embedding.smk"
 
 
 if config["networks"]:
@@ -34,20 +23,15 @@ if config["networks"]:
 else:
 
     include: "workflow/rules/train.smk"
-    include: "workflow/rules/instability.smk"
-    include: "workflow/rules/history.smk"
-    include: "workflow/rules/trajectory.smk"
-    include: "workflow/rules/stability.smk"
-    include: "workflow/rules/layers.smk"
-    include: "workflow/rules/superposition.smk"
     include: "workflow/rules/prune.smk"
-    include: "workflow/rules/pruning.smk"
-    include: "workflow/rules/sparsity.smk"
-    include: "workflow/rules/tickets.smk"
+    include: "workflow/rules/instability.smk"
     include: "workflow/rules/transfer.smk"
-    include: "workflow/rules/transfer_masks.smk"
+    include: "workflow/rules/tickets.smk"
 
 
+include: "workflow/rules/align.smk"
+include: "workflow/rules/frames.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/cost.smk"
 
 
@@ -55,4 +39,4 @@ rule all:
     """Every experiment of the study."""
     default_target: True
     input:
-        experiment_files(config["experiments"]),
+        results_of(config["experiments"]),

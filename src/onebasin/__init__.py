@@ -17,20 +17,19 @@ if TYPE_CHECKING:
     from onebasin import (
         barrier,
         checkpoint,
-        claims,
         data,
         figures,
         foreign,
         match,
         models,
         permutation,
-        repair,
         seeding,
         symmetry,
         tables,
         train,
     )
     from onebasin.figures.plot import plot
+    from onebasin.landscape import claims, repair
     from onebasin.permutation import Permutation
     from onebasin.symmetry import discover
 
@@ -59,12 +58,19 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {"Permutation": "permutation", "discover": "symmetry", "plot": "figures.plot"}
+_HOMES = {
+    "Permutation": "permutation",
+    "claims": "landscape",
+    "discover": "symmetry",
+    "plot": "figures.plot",
+    "repair": "landscape",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"onebasin.{_HOMES[name]}"), name)
+        home = import_module(f"onebasin.{_HOMES[name]}")
+        return getattr(home, name) if hasattr(home, name) else import_module(f"onebasin.{_HOMES[name]}.{name}")
     if name in __all__:
         return import_module(f"onebasin.{name}")
     raise AttributeError(f"module 'onebasin' has no attribute {name!r}")

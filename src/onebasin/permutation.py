@@ -1,8 +1,8 @@
-"""The permutation of a network's hidden units, as an immutable value."""
+"""The permutation of a network's hidden units, as an immutable value; files of one and of several."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import torch
 from onebasin import files
 
 KIND = "permutation"
+SEVERAL = "permutations"
+
+Networks = tuple[int, ...]
 
 
 class Permutation(Mapping[str, np.ndarray]):
@@ -123,13 +126,63 @@ class Permutation(Mapping[str, np.ndarray]):
             raise files.FileError(f"{path}: {error}; delete the file and run again") from error
 
 
-def load_metadata(path: str | Path) -> dict[str, Any]:
-    """Read the metadata that was saved with a permutation.
+def save(
+    path: str | Path, permutations: Mapping[Networks, Permutation], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write several permutations into one safetensors file, atomically.
 
     Args:
-        path: a file that ``Permutation.save`` wrote.
+        path: the file to be written.
+        permutations: by the networks that they belong to: (a, b) for one that takes b into the frame of a, (seed,) for
+            one that takes a network into a common frame.
+        metadata: what JSON can hold.
 
     Raises:
-        FileError: if the file is missing, truncated, or not a permutation.
+        FileError: if the file cannot be written.
     """
-    return files.load_tensors(path, kind=KIND)[1]
+    tensors = {
+        f"{_spell(networks)}/{name}": torch.tensor(array)
+        for networks, permutation in permutations.items()
+        for name, array in permutation.items()
+    }
+    about = {"networks": [list(networks) for networks in permutations], "about": dict(metadata or {})}
+    files.save_tensors(path, tensors, about, kind=SEVERAL)
+
+
+def load(path: str | Path) -> dict[Networks, Permutation]:
+    """Read the permutations of a file, by the networks that they belong to, in the order in which they were saved.
+
+    Args:
+        path: a file that ``save`` wrote.
+
+    Raises:
+        FileError: if the file is missing, truncated, or holds no permutations.
+    """
+    tensors, metadata = files.load_tensors(path, kind=SEVERAL)
+    arrays: dict[str, dict[str, np.ndarray]] = {_spell(networks): {} for networks in metadata["networks"]}
+    for key, tensor in tensors.items():
+        networks, _, group = key.partition("/")
+        arrays[networks][group] = tensor.numpy()
+    try:
+        return {tuple(networks): Permutation(arrays[_spell(networks)]) for networks in metadata["networks"]}
+    except ValueError as error:
+        raise files.FileError(f"{path}: {error}; delete the file and run again") from error
+
+
+def load_metadata(path: str | Path) -> dict[str, Any]:
+    """Read what was saved with several permutations, or with a single one.
+
+    Args:
+        path: a file that ``save`` or ``Permutation.save`` wrote.
+
+    Raises:
+        FileError: if the file is missing, truncated, or holds no permutation.
+    """
+    try:
+        return files.load_metadata(path, kind=SEVERAL)["about"]
+    except files.FileError:
+        return files.load_metadata(path, kind=KIND)
+
+
+def _spell(networks: Sequence[int]) -> str:
+    return "-".join(map(str, networks))

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from onebasin import resampling
+from onebasin import statistics
 
-SERIES = ("model", "method", "claim", "split", "metric")
+SERIES = ("model", "method", "algorithm", "compared", "claim", "split", "metric")
 """Columns of table `width` that name one series of barriers against width."""
 THRESHOLD = 0.02
 """Barrier under which two networks count as linearly connected (Sharma et al. 2024, for the error)."""
@@ -84,7 +84,7 @@ def fit(
             others[index] = part.mean()
             changed.append(_line(widths, others, resolution))
         left_out.append(np.array(changed))
-    draws = resampling.resample(estimate, left_out)
+    draws = statistics.resample(estimate, left_out)
     return _law(widths, means, estimate, draws, resolution, reach, threshold)
 
 
@@ -144,12 +144,12 @@ def _law(
     height = np.log(np.where(means > 0, means, 1.0))
     squares = (height - estimate[0] + estimate[1] * np.log(widths)) ** 2
     limit = reach * float(widths[-1])
-    crossings = [*_crossing(estimate[None], threshold), *resampling.bounds(_crossing(draws, threshold))]
+    crossings = [*_crossing(estimate[None], threshold), *statistics.bounds(_crossing(draws, threshold))]
     return Law(
         float(np.exp(estimate[0])),
         float(estimate[1]),
         float(np.sqrt((weights * squares).sum() / weights.sum())),
-        *resampling.bounds(draws[:, 1]),
+        *statistics.bounds(draws[:, 1]),
         *(float(width) if width <= limit else None for width in crossings),
     )
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from onebasin import consensus
+from onebasin.experiments import consensus
+from onebasin.landscape.barrier import split_of, summit
 
 
 def test_subsets():
-    assert consensus.subsets([4, 5, 7], nested=True) == [(4, 5), (4, 5, 7)]
-    assert consensus.subsets([4, 5, 7], nested=False) == [(4, 5), (4, 7), (5, 7), (4, 5, 7)]
+    assert consensus.subsets([4, 5, 7], "nested") == [(4, 5), (4, 5, 7)]
+    assert consensus.subsets([4, 5, 7], "all") == [(4, 5), (4, 7), (5, 7), (4, 5, 7)]
 
 
 def test_mixtures_are_corners_the_mean_and_points_spread_over_the_simplex():
@@ -36,29 +37,29 @@ THIRD = (1 / 3, 1 / 3, 1 / 3)
 
 def test_barriers_lie_above_the_interpolation_of_the_networks():
     points = measured([*CORNERS, THIRD, (0.5, 0.5, 0)], [1, 2, 3, 4, 4])
-    simplex, mean, error, _ = consensus.barriers("simplex", points)
+    simplex, mean, error, _ = consensus.highest("simplex", points)
     about = {"split": "test", "metric": "loss"}
     assert simplex == {**about, "over": "simplex", "value": 4, "baseline": 1.5, "barrier": 2.5}
     assert mean["over"] == "mean" and mean["baseline"] == pytest.approx(2) and mean["barrier"] == pytest.approx(2)
     assert error["metric"] == "error" and error["barrier"] == pytest.approx(0.25)
-    assert consensus.height(points, "test", "loss") == 2.5
+    assert summit(split_of(points, "test"), "loss").rise == 2.5
 
 
 def test_the_mean_may_lie_below_and_the_simplex_may_not():
     points = measured([*CORNERS, THIRD], [1, 2, 3, 0.5])
-    simplex, mean = list(consensus.barriers("simplex", points))[:2]
+    simplex, mean = list(consensus.highest("simplex", points))[:2]
     assert simplex["barrier"] == 0 and mean["barrier"] == pytest.approx(-1.5)
 
 
 def test_a_value_that_is_not_a_number_is_not_hidden():
-    simplex, mean = list(consensus.barriers("simplex", measured([*CORNERS, THIRD], [1, 2, 3, np.nan])))[:2]
+    simplex, mean = list(consensus.highest("simplex", measured([*CORNERS, THIRD], [1, 2, 3, np.nan])))[:2]
     assert np.isnan([simplex["barrier"], mean["barrier"]]).all()
 
 
 def test_a_line_has_its_highest_point_for_each_split_and_metric():
     line = [(1, 0), (0.75, 0.25), (0, 1)]
     points = measured(line, [1, 3, 2]) + measured(line, [1, 1, 1], "train")
-    rows = list(consensus.barriers("line", points))
+    rows = list(consensus.highest("line", points))
     assert [(row["split"], row["metric"], row["over"]) for row in rows] == [
         (split, metric, "line") for split in ("test", "train") for metric in ("loss", "error")
     ]

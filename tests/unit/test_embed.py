@@ -6,8 +6,9 @@ from networks import build, state
 from torch import nn
 from torch.func import functional_call
 
-from onebasin import embed, symmetry
-from onebasin.embed import EmbeddingError
+from onebasin import symmetry
+from onebasin.landscape import embed
+from onebasin.landscape.embed import EmbeddingError
 
 SHAPES = {"mlp": (1, 8, 8), "cnn": (1, 8, 8), "vgg16": (3, 16, 16), "resnet20": (3, 8, 8)}
 

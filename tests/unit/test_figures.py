@@ -9,10 +9,14 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
-import onebasin.cycles
 from onebasin import figures, scaling, seeding, tables
+from onebasin.experiments import methods as methods_room
+from onebasin.experiments import rooms
+from onebasin.figures import panels as panels_module
 from onebasin.figures import style
-from onebasin.figures.interval import bootstrap
+from onebasin.landscape import compositions
+from onebasin.landscape.barrier import barriers
+from onebasin.statistics import interval
 
 MODELS = {"mlp": [16, 32, 64, 128], "cnn": [4, 8]}
 CLAIMS = [
@@ -24,6 +28,19 @@ CLAIMS = [
 ]
 FRAMED = [*CLAIMS, ("merge-weights", "strong")]
 ALPHAS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+NAMED = {
+    "none": ("none", "none"),
+    "weights": ("weights", "weights"),
+    "activations": ("activations", "activations"),
+    "merge-weights": ("merge_many", "weights"),
+}
+
+
+def named(method):
+    """The columns that say which method it is."""
+    return dict(zip(("method", "algorithm", "compared"), (method, *NAMED[method]), strict=True))
 
 
 def paths(claim, seeds=range(4), method="weights"):
@@ -44,7 +61,7 @@ def curves(models=MODELS, claims=FRAMED):
     for (model, widths), (method, claim) in itertools.product(models.items(), claims):
         for width, split in itertools.product(widths, ["train", "test"]):
             for reference, a, b in paths(claim, method=method):
-                path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
+                path = {"model": model, "width": width, **named(method), "claim": claim, "reference": reference}
                 for alpha in ALPHAS:
                     error = 0.01 + height(claim, width, a, b) * 4 * alpha * (1 - alpha)
                     values = {"loss": 3 * error, "error": error, "loss_calibrated": None}
@@ -57,21 +74,26 @@ def pairs_frame(**kwargs):
 
 
 def width_frame(**kwargs):
-    return pd.DataFrame(list(tables.barriers(curves(**kwargs)))).astype({"reference": "Int64"})
+    return pd.DataFrame(list(barriers(curves(**kwargs)))).astype({"reference": "Int64"})
 
 
 def methods_frame():
-    found = [row for row in tables.barriers(curves()) if row["claim"] != "none" and row["reference"] is None]
+    found = [row for row in barriers(curves()) if row["claim"] != "none" and row["reference"] is None]
     keys = dict.fromkeys((row["model"], row["width"], row["method"], row["a"], row["b"], row["claim"]) for row in found)
     numbers = {"objective": 10.0, "similarity": 0.5, "sweeps": 3, "iterations": 2, "memory": 7.0}
     rows = {"weak": [], "strong": []}
     for m, w, k, a, b, claim in keys:
-        rows[claim].append({"model": m, "width": w, "method": k, "a": a, "b": b, **numbers, "seconds": 1e-3 * w})
-    return pd.DataFrame(list(tables.methods(rows["weak"], rows["strong"], found)))
+        rows[claim].append({"model": m, "width": w, **named(k), "a": a, "b": b, **numbers, "seconds": 1e-3 * w})
+    parts = {
+        "matching": rows["weak"],
+        "frame": rows["strong"],
+        "width": (row for row in curves() if row["claim"] != "none"),
+    }
+    return pd.DataFrame(list(methods_room.table(parts, {})))
 
 
 def scaling_frame():
-    rows = (row for row in tables.barriers(curves()) if row["width"] != 128 or row["claim"] != "strong")
+    rows = (row for row in barriers(curves()) if row["width"] != 128 or row["claim"] != "strong")
     frame = pd.DataFrame(list(scaling.rows(rows, resolution=0.003, reach=16)))
     optional = ["beta_low", "beta_high", "crossing", "crossing_low", "crossing_high"]
     return frame.astype(dict.fromkeys(optional, "float64"))
@@ -82,7 +104,7 @@ def consensus_frame():
     methods = ("none", "weights", "merge-weights")
     cells = itertools.product(MODELS.items(), methods, ("none", "repair"), ("train", "test"), range(2, 5))
     for (model, widths), method, correction, split, count in cells:
-        about = {"method": method, "correction": correction, "count": count, "split": split}
+        about = {**named(method), "correction": correction, "count": count, "split": split}
         about |= {"model": model, "frame": "-".join(map(str, range(count)))}
         mixed = [("line", pair) for pair in itertools.combinations(range(count), 2)]
         mixed += [("mean", range(count)), ("simplex", range(count))]
@@ -105,8 +127,8 @@ def simplex_frame(resolution=6, models=(("mlp", 16), ("cnn", 4))):
             loss = 0.01 + height(claim, width, 0, triangle[2]) * (a * b + b * c + a * c)
             common = method == "merge-weights"
             reference = 3 if claim == "strong" and not common else None
-            path = {"model": model, "width": width, "method": method, "claim": claim, "reference": reference}
-            path |= {"algorithm": "merge_many" if common else method, "rank": 1 + FRAMED.index((method, claim))}
+            path = {"model": model, "width": width, **named(method), "claim": claim, "reference": reference}
+            path |= {"rank": 1 + FRAMED.index((method, claim))}
             corners = dict(zip("abc", triangle, strict=True))
             weights = {"weight_a": a, "weight_b": b, "weight_c": c}
             values = {"loss": loss, "error": loss / 3, "loss_calibrated": None}
@@ -148,7 +170,7 @@ def history_rows(methods):
     for (model, width, _), method, (_, a, b) in itertools.product(HISTORY, methods, paths("weak")):
         for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
             scale = (1 + 0.1 * a + 0.05 * b) * (2 if method == "weights" else 1) * (3 if metric == "loss" else 1)
-            about = {"model": model, "width": width, "method": method, "a": a, "b": b, "split": split}
+            about = {"model": model, "width": width, **named(method), "a": a, "b": b, "split": split}
             yield {**about, "metric": metric, **ENDS}, scale
 
 
@@ -168,7 +190,7 @@ def stability_frame(stages=("epoch0", "epoch5", "epoch20", "level1", "level2")):
     ):
         for (i, first), (j, second), group in itertools.product(enumerate(stages), enumerate(stages), groups):
             if i < j:
-                about = {"model": model, "width": width, "method": method, "first": first, "second": second}
+                about = {"model": model, "width": width, **named(method), "first": first, "second": second}
                 values = {"group": group, "units": width * len(group), "fixed": 1 / (1 + j - i + 0.1 * a)}
                 rows.append({**about, "a": a, "b": b, **values})
     return pd.DataFrame(rows)
@@ -219,7 +241,7 @@ def sparsity_frame():
         for (_, a, b), split, metric in itertools.product(paths("none"), ("train", "test"), ("loss", "error")):
             barrier = {"none": 0.6, "level": 0.05, "dense": 0.1}[permutation] * (1 + 0.1 * a + 0.05 * b)
             ends = {"alpha": 0.5, "end_a": 0.1 + 0.01 * a, "end_b": 0.1 + 0.01 * b}
-            path = {**about, "method": method, "a": a, "b": b, "split": split}
+            path = {**about, **named(method), "a": a, "b": b, "split": split}
             rows.append({**path, "metric": metric, "barrier": barrier, **ends})
     return pd.DataFrame(rows)
 
@@ -239,7 +261,7 @@ def tickets_frame():
         }
         error = {"own": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
         values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
-        rows.append({**about, "mask": mask, "method": method, **values})
+        rows.append({**about, "mask": mask, **named(method), **values})
     return pd.DataFrame(rows)
 
 
@@ -249,16 +271,16 @@ def cycles_frame(seeds=range(4)):
         for width, kind, length in itertools.product(widths, ["path", "cycle"], range(5)):
             if (method == "none") != (length == 0) or kind == "cycle" and length < 3:
                 continue
-            draw = onebasin.cycles.closed if kind == "cycle" else onebasin.cycles.paths
+            draw = compositions.closed if kind == "cycle" else compositions.paths
             fixed = {"fixed_points": 0.3 / length, "chance": 1 / width} if kind == "cycle" else {}
-            about = {"model": model, "width": width, "method": method, "kind": kind, "length": length}
+            about = {"model": model, "width": width, **named(method), "kind": kind, "length": length}
             about |= {"fixed_points": None, "chance": None, **fixed}
             for networks in draw(list(seeds), max(length, 1), 100, seeding.generator("test")):
                 for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
                     value = 0.1 * (1 + length) * width**-0.3 * (1 + 0.05 * networks[1])
                     ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
-                    named = {"networks": "-".join(map(str, networks)), "split": split, "metric": metric}
-                    rows.append({**about, **named, **ends})
+                    which = {"networks": "-".join(map(str, networks)), "split": split, "metric": metric}
+                    rows.append({**about, **which, **ends})
     return pd.DataFrame(rows).astype({"fixed_points": float, "chance": float})
 
 
@@ -266,7 +288,7 @@ def embedding_frame():
     rows = []
     for model, method, narrow in itertools.product(MODELS, ["none", "weights", "activations"], [2, 3]):
         for split, metric, a, b in itertools.product(["train", "test"], ["loss", "error"], range(3), range(3)):
-            about = {"model": model, "width": 8, "narrow": narrow, "method": method, "a": a, "b": b}
+            about = {"model": model, "width": 8, "narrow": narrow, **named(method), "a": a, "b": b}
             value = height({"none": "none"}.get(method, "weak"), narrow, a, b)
             ends = {"barrier": value, "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
             rows.append({**about, "split": split, "metric": metric, **ends})
@@ -282,7 +304,7 @@ def transfer_frame():
             continue
         founds = ["none"] if method == "none" else ["across"] if a == b else ["first", "second", "across"]
         for model, found, data in itertools.product(MODELS, founds, dict.fromkeys((trained_a, trained_b))):
-            about = {"model": model, "width": 8, "method": method, "trained_a": trained_a, "trained_b": trained_b}
+            about = {"model": model, "width": 8, **named(method), "trained_a": trained_a, "trained_b": trained_b}
             share = None if method == "none" else 0.5
             about |= {"permutation": found, "a": a, "b": b, "agreement": share, "fixed_points": share, "data": data}
             about |= {"chance": None if method == "none" else 0.125}
@@ -298,7 +320,7 @@ def transfer_masks_frame():
     for model, (mask, method), seed in itertools.product(MODELS, masks, range(4)):
         level = 0 if mask == "none" else 4
         about = {"model": model, "width": 8, "level": level, "density": DENSITIES[level], "seed": seed}
-        about |= {"source": seed if mask == "none" else seed ^ 1, "mask": mask, "method": method}
+        about |= {"source": seed if mask == "none" else seed ^ 1, "mask": mask, **named(method)}
         error = {"none": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
         values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
         rows.append({**about, **values})
@@ -343,8 +365,7 @@ def legend(figure):
 
 
 def test_there_is_a_figure_for_every_experiment():
-    assert figures.FIGURES.keys() == FRAMES.keys()
-    assert figures.FIGURES.keys() <= tables.COLUMNS.keys()
+    assert rooms().keys() == FRAMES.keys()
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -353,7 +374,7 @@ def test_a_table_read_from_its_file_makes_equal_bytes(tmp_path, name):
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     tables.write(tmp_path / "table.csv", name, rows)
     for trial in ("1", "2"):
-        figure = figures.FIGURES[name](tables.read(tmp_path / "table.csv", name))
+        figure = figures.draw(name, tables.read(tmp_path / "table.csv", name))
         figures.save(figure, tmp_path / f"{trial}.png", tmp_path / f"{trial}.pdf")
     for suffix in ("png", "pdf"):
         assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
@@ -367,7 +388,7 @@ def test_a_table_read_from_its_file_makes_equal_bytes(tmp_path, name):
 def test_figures_fit_a_page_and_leave_the_table_alone(name):
     frame = FRAMES[name]()
     before = frame.copy()
-    figure = figures.FIGURES[name](frame)
+    figure = figures.draw(name, frame)
     pd.testing.assert_frame_equal(frame, before)
     assert figure.get_figwidth() == style.WIDTH and figure.get_figheight() < 9.5
 
@@ -376,7 +397,7 @@ def test_figures_fit_a_page_and_leave_the_table_alone(name):
 @pytest.mark.parametrize("name", FRAMES)
 def test_no_text_is_cut_and_no_panels_overlap(name, models):
     frame = FRAMES[name]()
-    check_view(figures.FIGURES[name](frame[frame["model"].isin(["mlp", "cnn"][:models])]))
+    check_view(figures.draw(name, frame[frame["model"].isin(["mlp", "cnn"][:models])]))
 
 
 def check_view(figure):
@@ -394,12 +415,12 @@ def check_view(figure):
 @pytest.mark.parametrize("name", FRAMES)
 def test_an_empty_table_is_refused(name):
     with pytest.raises(ValueError, match="no rows"):
-        figures.FIGURES[name](FRAMES[name]().iloc[:0])
+        figures.draw(name, FRAMES[name]().iloc[:0])
 
 
 def test_pairs_draws_every_curve_of_three_widths_and_their_means():
     frame = pairs_frame()
-    figure = figures.pairs(frame)
+    figure = figures.draw("pairs", frame)
     panels = {
         (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
     }
@@ -420,12 +441,12 @@ def test_pairs_draws_every_curve_of_three_widths_and_their_means():
 
 
 def colour(frame, method):
-    return style.method_marks(frame["method"])[method].colour
+    return style.method_marks(frame)[method].colour
 
 
 def width_panels(frame):
     """Each panel of the figure with the rows that it draws."""
-    figure = figures.width(frame)
+    figure = figures.draw("width", frame)
     order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
     columns = [(claim, split) for claim in ("weak", "strong") for split in ("train", "test")]
     for axis, ((metric, model), (claim, split)) in zip(figure.axes, itertools.product(order, columns), strict=True):
@@ -440,7 +461,7 @@ def test_width_draws_every_measurement():
         assert axis.get_xscale() == axis.get_yscale() == "log"
         low, high = axis.get_ylim()
         assert low < cell["barrier"].min() and cell["barrier"].max() < high
-    figure = figures.width(frame)
+    figure = figures.draw("width", frame)
     titles = [axis.get_title() for axis in figure.axes[:4]]
     assert titles == ["weak, train", "weak, test", "strong, train", "strong, test"]
     assert figure.axes[0].get_ylabel() == "mlp\nerror barrier"
@@ -471,9 +492,9 @@ def test_measurements_of_a_width_stay_beside_it_and_apart():
 
 def test_barriers_too_low_for_the_axis_are_drawn_at_its_foot_and_said():
     frame = width_frame(models={"mlp": [16, 32]})
-    assert not any("too low" in text for text in legend(figures.width(frame)))
+    assert not any("too low" in text for text in legend(figures.draw("width", frame)))
     frame.loc[(frame["a"] == 0) & (frame["b"] == 1) & (frame["claim"] == "weak"), "barrier"] = 0.0
-    figure = figures.width(frame)
+    figure = figures.draw("width", frame)
     assert "one path too low for the axis (≤)" in legend(figure)
     figure.draw_without_rendering()
     # The least error barrier in view is the threshold, 0.02; the least loss barrier is above 0.1.
@@ -489,8 +510,8 @@ def test_intervals_below_all_measurements_go_on_to_the_end_of_the_axis():
     frame = width_frame(models={"mlp": [16]}, claims=CLAIMS[:1])
     frame = frame[(frame["metric"] == "loss") & (frame["split"] == "train")]
     frame["barrier"] = [1.1, 9.0, 1.2, 9.0, 1.3, 9.0]
-    low, high = bootstrap(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int))
-    axis = figures.width(frame).axes[0]
+    low, high = interval(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int))
+    axis = figures.draw("width", frame).axes[0]
     end = axis.get_ylim()[0]
     assert low < end < 1
     (bar,) = (
@@ -502,14 +523,14 @@ def test_intervals_below_all_measurements_go_on_to_the_end_of_the_axis():
 def test_nothing_is_drawn_lower_than_the_least_floor():
     frame = width_frame(models={"mlp": [16]})
     frame.loc[frame.index[frame["metric"] == "error"][:2], "barrier"] = [1e-3, 1e-12]
-    axis = figures.width(frame).axes[0]
-    np.testing.assert_allclose(measurements(axis)[:2], style.FLOOR)
+    axis = figures.draw("width", frame).axes[0]
+    np.testing.assert_allclose(measurements(axis)[:2], panels_module.FLOOR)
 
 
 def test_barriers_that_are_not_finite_are_counted():
     frame = width_frame(models={"mlp": [16, 32]}, claims=CLAIMS[:2])
     frame.loc[frame.index[frame["claim"] == "weak"][:2], "barrier"] = [np.nan, np.inf]
-    figure = figures.width(frame)
+    figure = figures.draw("width", frame)
     notes = [text.get_text() for axis in figure.axes for text in axis.texts]
     assert notes == ["1 × weight matching: not finite"] * 2
     assert sum(np.isfinite(measurements(axis)).sum() for axis in figure.axes) == len(frame) - 2
@@ -518,13 +539,13 @@ def test_barriers_that_are_not_finite_are_counted():
 def test_one_model_one_width_one_pair_is_enough():
     frame = width_frame(models={"mlp": [16]})
     frame = frame[(frame["a"] == 0) & (frame["b"] == 1) & (frame["claim"] != "strong")]
-    figure = figures.width(frame)
+    figure = figures.draw("width", frame)
     assert [len(measurements(axis)) for axis in figure.axes] == [3] * 4
 
 
 def test_simplex_draws_four_triangles_for_each_model_on_one_scale():
     frame = simplex_frame()
-    figure = figures.simplex(frame)
+    figure = figures.draw("simplex", frame)
     *panels, bar = figure.axes
     assert len(panels) == 2 * 4
     titles = [axis.get_title() for axis in panels[:4]]
@@ -541,7 +562,7 @@ def test_simplex_draws_four_triangles_for_each_model_on_one_scale():
 
 def test_simplex_names_the_networks_and_the_barrier():
     frame = simplex_frame(models=[("mlp", 16)])
-    figure = figures.simplex(frame)
+    figure = figures.draw("simplex", frame)
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes[:4]]
     assert {r"$\theta_{0}$", r"$\theta_{1}$", r"$\theta_{2}$"} <= set(texts[0]) and "mlp, width 16" in texts[0]
     assert texts[1][:3] == [r"$\theta_{0}$", r"$\pi\theta_{1}$", r"$\pi\theta_{2}$"]
@@ -552,7 +573,7 @@ def test_simplex_names_the_networks_and_the_barrier():
 
 def test_simplex_places_the_corners():
     frame = simplex_frame(models=[("mlp", 16)])
-    axis = figures.simplex(frame).axes[1]
+    axis = figures.draw("simplex", frame).axes[1]
     places = {text.get_text(): text.get_position() for text in axis.texts}
     assert places[r"$\theta_{0}$"][0] < places[r"$\pi\theta_{2}$"][0] < places[r"$\pi\theta_{1}$"][0]
     assert places[r"$\pi\theta_{2}$"][1] > 0.8
@@ -560,7 +581,7 @@ def test_simplex_places_the_corners():
 
 def test_methods_draws_every_measurement():
     frame = methods_frame()
-    figure = figures.methods(frame)
+    figure = figures.draw("methods", frame)
     assert len(figure.axes) == 10
     for index, model in enumerate(MODELS):
         part = frame[(frame["model"] == model) & (frame["metric"] == "error")]
@@ -572,12 +593,12 @@ def test_methods_draws_every_measurement():
     assert titles[:3] == ["similarity (cosine)", "seconds per pair", "memory (MB)"]
     assert titles[3:] == ["error barrier, train", "error barrier, test"]
     assert legend(figure)[2] == "merge-many, weights (strong)"
-    figures.methods(frame.assign(memory=np.nan))
+    figures.draw("methods", frame.assign(memory=np.nan))
 
 
 def test_scaling_draws_every_law():
     frame = scaling_frame()
-    figure = figures.scaling(frame)
+    figure = figures.draw("scaling", frame)
     assert len(figure.axes) == 2 * 2 * 2
     order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
     for index, (metric, model) in enumerate(order):
@@ -592,7 +613,7 @@ def test_scaling_draws_every_law():
 
 def test_consensus_draws_every_measurement_of_the_test_images():
     frame = consensus_frame()
-    figure = figures.consensus(frame)
+    figure = figures.draw("consensus", frame)
     assert len(visible(figure)) == 3 * 6 + 3 * 4
     part = frame[(frame["metric"] == "error") & (frame["split"] == "test") & (frame["model"] == "mlp")]
     for row, (over, column) in enumerate((("line", "barrier"), ("simplex", "barrier"), ("mean", "value"))):
@@ -605,7 +626,7 @@ def test_consensus_draws_every_measurement_of_the_test_images():
 
 def test_instability_draws_every_measurement_and_the_means():
     frame = instability_frame()
-    figure = figures.instability(frame)
+    figure = figures.draw("instability", frame)
     assert len(figure.axes) == 8
     order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
     for index, axis in enumerate(figure.axes):
@@ -621,14 +642,14 @@ def test_instability_draws_every_measurement_and_the_means():
     assert figure.axes[6].get_xlabel() == figure.axes[7].get_xlabel() == "shared epochs"
     assert legend(figure)[:2] == ["width 4", "width 8"]
     frame.loc[frame["shared"] == 1, "barrier"] = np.nan
-    axis = figures.instability(frame).axes[0]
+    axis = figures.draw("instability", frame).axes[0]
     assert len(measurements(axis)) == 4 * 3 * 3
     assert [text.get_text() for text in axis.texts][0] == "3 × width 16: not finite"
 
 
 def test_correction_draws_curves_and_the_middle():
     frame = correction_frame()
-    figure = figures.correction(frame)
+    figure = figures.draw("correction", frame)
     assert len(visible(figure)) == 4 + 3  # mlp at three of its four widths, cnn at two, and the middle of each
     assert [axis.get_title() for axis in figure.axes[:4]] == ["width 16", "width 64", "width 128", "halfway"]
     assert figure.axes[0].get_ylabel() == "mlp\ntest accuracy"
@@ -649,17 +670,19 @@ def test_correction_draws_curves_and_the_middle():
 
 
 def test_correction_has_a_row_of_panels_for_each_method():
-    figure = figures.correction(correction_frame(methods=("none", "weights", "activations"), corrections=("repair",)))
+    figure = figures.draw(
+        "correction", correction_frame(methods=("none", "weights", "activations"), corrections=("repair",))
+    )
     labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
     names = [f"{model}\n{method} matching\ntest accuracy" for model in MODELS for method in ("weight", "activation")]
     assert labels == names
-    alone = figures.correction(correction_frame(methods=("none",)))
+    alone = figures.draw("correction", correction_frame(methods=("none",)))
     assert [axis.get_ylabel() for axis in alone.axes if axis.get_ylabel()] == [f"{m}\ntest accuracy" for m in MODELS]
 
 
 def test_sparsity_draws_every_barrier_and_every_network_once():
     frame = sparsity_frame()
-    figure = figures.sparsity(frame)
+    figure = figures.draw("sparsity", frame)
     assert len(figure.axes) == 4 * 4
     for row, axes in enumerate(np.reshape(figure.axes, (4, 4))):
         metric, model = list(itertools.product(("error", "loss"), MODELS))[row]
@@ -676,7 +699,7 @@ def test_sparsity_draws_every_barrier_and_every_network_once():
 
 def test_tickets_draws_every_network_under_every_mask():
     frame = tickets_frame()
-    figure = figures.tickets(frame)
+    figure = figures.draw("tickets", frame)
     first = figure.axes[0]
     expected = 1 - frame[frame["model"] == "mlp"]["test_error"]
     assert sorted(measurements(first)) == pytest.approx(sorted(expected))
@@ -689,7 +712,7 @@ def test_tickets_draws_every_network_under_every_mask():
 
 def test_transfer_masks_draws_every_network_under_every_mask_and_dense():
     frame = transfer_masks_frame()
-    figure = figures.transfer_masks(frame)
+    figure = figures.draw("transfer_masks", frame)
     accuracy, loss = figure.axes[:2]
     part = frame[frame["model"] == "mlp"]
     expected = [1 - error for split in ("train", "test") for error in part[f"{split}_error"]]
@@ -702,63 +725,56 @@ def test_transfer_masks_draws_every_network_under_every_mask_and_dense():
 
 def test_pruning_draws_every_network_and_layer():
     frame = pruning_frame()
-    figure = figures.pruning(frame)
+    figure = figures.draw("pruning", frame)
     error, _, layers, dead = figure.axes[:4]
     assert len(measurements(error)) == 2 * 3 * len(DENSITIES)
     assert len(layers.lines) == 2 * 3
     assert sorted(set(np.round(measurements(dead), 6).tolist())) == pytest.approx([level / 20 for level in DENSITIES])
 
 
+def table_of(methods):
+    """A table with these methods, by their names: algorithm and what is compared."""
+    return pd.DataFrame(
+        [(name, *about) for name, about in methods.items()], columns=["method", "algorithm", "compared"]
+    )
+
+
+def test_methods_are_labelled_as_what_they_are_and_not_by_their_names():
+    methods = {
+        "activations": ("weights", "weights"),
+        "weights": ("activations", "activations"),
+        "none-1": ("activations", "activations"),
+        "0": ("merge_many", "weights"),
+        "level2": ("ste", "activations"),
+    }
+    assert style.method_labels(table_of(methods)) == {
+        "activations": "weight matching",
+        "weights": "activation matching (weights)",
+        "none-1": "activation matching (none-1)",
+        "0": "merge-many, weights",
+        "level2": "straight-through, activations",
+    }
+
+
+def test_a_figure_names_the_algorithm_whatever_a_method_is_called():
+    frame = width_frame(claims=CLAIMS[:3])
+    frame.loc[frame["algorithm"] == "weights", ["algorithm", "compared"]] = "activations"
+    assert legend(figures.draw("width", frame))[:2] == ["no permutation", "activation matching"]
+
+
+def test_twenty_methods_have_marks_of_their_own():
+    marks = style.method_marks(table_of({str(number): ("weights", "weights") for number in range(20)}))
+    assert len({(mark.colour, mark.marker, str(mark.line)) for mark in marks.values()}) == 20
+
+
 def test_methods_differ_in_colour_shape_and_line():
     names = ["none", "weights", "activations", "a", "b", "c", "d"]
-    marks = style.method_marks(names)
+    marks = style.method_marks(table_of({name: NAMED.get(name, ("universe", "weights")) for name in names}))
     assert list(marks) == names
     for attribute in ("colour", "marker", "line"):
         values = [str(getattr(mark, attribute)) for name, mark in marks.items() if name != "none"]
         assert len(set(values)) == len(values)
     assert len({to_hex(mark.colour) for mark in marks.values()}) == len(names)
-
-
-def test_interval_of_independent_values_is_that_of_student():
-    values = np.random.default_rng(0).normal(size=30)
-    low, high = bootstrap(values, np.arange(30)[:, None])
-    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.05)
-    assert high - low == pytest.approx(2 * 2.045 * values.std(ddof=1) / np.sqrt(30), rel=0.05)
-
-
-def test_interval_of_equal_values_is_that_value():
-    networks = np.array(list(itertools.combinations(range(5), 2)))
-    assert bootstrap(np.full(10, 0.3), networks) == pytest.approx((0.3, 0.3))
-
-
-def test_interval_respects_that_pairs_share_networks():
-    # The pair's value is the sum of its networks' values: the mean over pairs is twice the mean over networks, with the
-    # standard error 2 s / sqrt(n), several times what independent pairs would give.
-    count = 40
-    value = np.random.default_rng(1).normal(size=count)
-    networks = np.array(list(itertools.combinations(range(count), 2)))
-    low, high = bootstrap(value[networks].sum(axis=1), networks)
-    expected = 2 * 1.96 * 2 * value.std() / np.sqrt(count)
-    assert high - low == pytest.approx(expected, rel=0.1)
-    independent = 2 * 1.96 * value[networks].sum(axis=1).std() / np.sqrt(len(networks))
-    assert high - low > 4 * independent
-
-
-def test_interval_of_triples_needs_four_networks():
-    three = np.array([[a, b, r] for r, a, b in paths("strong", range(3))])
-    assert np.isnan(bootstrap(np.array([0.1, 0.2, 0.4]), three)).all()
-    four = np.array([[a, b, r] for r, a, b in paths("strong")])
-    low, high = bootstrap(np.arange(len(four), dtype=float), four)
-    assert low < np.arange(len(four)).mean() < high
-
-
-def test_interval_does_not_depend_on_the_names_of_networks_and_is_seeded():
-    values, networks = np.array([0.1, 0.5, 0.9, 0.2, 0.3, 0.8]), np.array(list(itertools.combinations(range(4), 2)))
-    assert bootstrap(values, networks) == bootstrap(values, 10 * networks + 7) == bootstrap(values, networks)
-
-
-def test_a_single_path_has_no_interval():
-    assert np.isnan(bootstrap(np.array([0.4]), np.array([[0, 1]]))).all()
 
 
 def panel(figure, row, column):
@@ -779,7 +795,7 @@ def chosen(frame, **columns):
 
 def test_trajectory_draws_means_over_pairs_and_the_end_with_every_pair():
     frame = trajectory_frame()
-    figure = figures.trajectory(frame)
+    figure = figures.draw("trajectory", frame)
     mine = chosen(frame, model="mlp", split="train", metric="error")
     image = panel(figure, 0, 1).images[0].get_array()
     expected = chosen(mine, method="activations").groupby(["epoch", "found"])["barrier"].mean().unstack()
@@ -793,7 +809,7 @@ def test_trajectory_draws_means_over_pairs_and_the_end_with_every_pair():
 
 def test_stability_draws_all_pairs_of_stages_and_the_chance_level():
     frame = stability_frame()
-    figure = figures.stability(frame)
+    figure = figures.draw("stability", frame)
     part = chosen(frame, model="mlp", method="weights")
     image = panel(figure, 0, 0).images[0].get_array()
     assert np.array_equal(image, image.T) and np.array_equal(np.diag(image), np.ones(5))
@@ -812,7 +828,9 @@ def test_stability_names_the_groups_of_a_deep_network_in_their_order():
     frame = stability_frame()
     first = chosen(frame, model="cnn", group="features.0")
     groups = [f"features.{number}" for number in range(13)]
-    figure = figures.stability(pd.concat([first.assign(group=group) for group in sorted(groups)], ignore_index=True))
+    figure = figures.draw(
+        "stability", pd.concat([first.assign(group=group) for group in sorted(groups)], ignore_index=True)
+    )
     names = [text.get_text() for axis in figure.axes for text in axis.get_yticklabels() if ": 1/" in text.get_text()]
     assert [name.partition(":")[0] for name in names] == groups
     check_view(figure)
@@ -820,7 +838,7 @@ def test_stability_names_the_groups_of_a_deep_network_in_their_order():
 
 def test_layers_draws_every_pair_of_every_kind():
     frame = layers_frame()
-    figure = figures.layers(frame)
+    figure = figures.draw("layers", frame)
     mine = chosen(frame, model="cnn", split="train", metric="error")
     for column, kind in enumerate(("bottom_up", "top_down", "one_in", "one_out")):
         axis = panel(figure, 1, column)
@@ -829,7 +847,7 @@ def test_layers_draws_every_pair_of_every_kind():
 
 def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
     frame = superposition_frame()
-    figure = figures.superposition(frame)
+    figure = figures.draw("superposition", frame)
     mine = chosen(frame, model="mlp", split="train", metric="error")
     last = chosen(mine, epoch=20)
     np.testing.assert_allclose(
@@ -841,7 +859,7 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
 
 def test_cycles_draws_every_path_and_cycle():
     frame = cycles_frame()
-    figure = figures.cycles(frame)
+    figure = figures.draw("cycles", frame)
     panels = {
         (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
     }
@@ -857,7 +875,7 @@ def test_cycles_draws_every_path_and_cycle():
 
 def test_embedding_draws_every_wide_and_padded_network_against_the_narrow_width():
     frame = embedding_frame()
-    figure = figures.embedding(frame)
+    figure = figures.draw("embedding", frame)
     axis = figure.axes[0]
     cell = frame[(frame["model"] == "mlp") & (frame["metric"] == "error") & (frame["split"] == "train")]
     np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))

@@ -4,7 +4,8 @@ import pytest
 import torch
 from networks import Attention, Grouped, Residual, build, state
 
-from onebasin import hybrids, match, symmetry
+from onebasin import match, symmetry
+from onebasin.experiments import layers as hybrids
 from onebasin.permutation import Permutation
 
 

@@ -77,7 +77,15 @@ def test_rows_keep_series_apart_and_leave_out_what_is_not_finite():
     rows = []
     for claim, width, (a, b) in itertools.product(("weak", "strong"), (16, 32, 64), PAIRS.tolist()):
         barrier = width ** (-1.0 if claim == "weak" else -0.5)
-        about = {"model": "mlp", "width": width, "method": "merge", "claim": claim, "reference": None}
+        about = {
+            "model": "mlp",
+            "width": width,
+            "method": "merge",
+            "algorithm": "merge_many",
+            "compared": "weights",
+            "claim": claim,
+            "reference": None,
+        }
         rows.append({**about, "a": a, "b": b, "split": "test", "metric": "error", "barrier": barrier})
     rows.append({**rows[0], "barrier": float("nan")})
     weak, strong = scaling.rows(rows, resolution=1e-6, reach=16)

@@ -1,19 +1,20 @@
 """Tables: documented columns, exact round trips, errors, barriers from curves."""
 
 import math
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from onebasin import tables
+from onebasin.columns import Column
+from onebasin.experiments import methods, pruning, sparsity, superposition
 from onebasin.files import FileError
+from onebasin.landscape.barrier import barriers
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs/tables.md"
-PATH = {"model": "mlp", "width": 16, "method": "weights", "claim": "weak", "reference": None, "a": 0, "b": 1}
+PATH = {"model": "mlp", "width": 16, "method": "weights", "algorithm": "weights", "compared": "weights"}
+PATH |= {"claim": "weak", "reference": None, "a": 0, "b": 1}
 
 
 def curve(losses, errors, alphas=None, **changes):
@@ -31,45 +32,24 @@ def test_importing_tables_needs_neither_torch_nor_pandas():
     assert done.stdout.strip() == "[]"
 
 
-FILES = {
-    name: f"tables/{name}.csv"
-    for name in (
-        "pairs",
-        "width",
-        "scaling",
-        "simplex",
-        "consensus",
-        "methods",
-        "instability",
-        "pruning",
-        "sparsity",
-        "tickets",
-    )
-} | {
-    "correction": "tables/correction.csv",
-    "cycles": "tables/cycles.csv",
-    "transfer": "tables/transfer.csv",
-    "transfer_masks": "tables/transfer_masks.csv",
-    "embedding": "tables/embedding.csv",
-    "fixed_points": "tables/fixed_points.csv",
-    **{name: f"tables/{name}.csv" for name in ("trajectory", "stability", "layers", "superposition")},
-    "frame": "frames/<model>/width<W>/<frame>/frame.csv",
-    "training": "networks/<model>/width<W>/seed<S>/training.csv",
-    "measurements": "measurements/<model>/width<W>/<method>.csv",
-    "matching": "permutations/<model>/width<W>/<method>/matching.csv",
-}
-
-
-@pytest.mark.parametrize("name", tables.COLUMNS)
-def test_the_document_has_the_columns(name):
-    sections = re.split(r"^#+ ", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    [section] = [section for section in sections if f"`{FILES[name]}`" in section.split("\n")[0]]
-    assert re.findall(r"^\| `(\w+)` \| (.*?) \|$", section, re.MULTILINE) == list(tables.COLUMNS[name].items())
+def names_of(name):
+    return [column.name for column in tables.columns_of(name)]
 
 
 def test_every_column_has_a_meaning():
-    for columns in tables.COLUMNS.values():
-        assert all(len(meaning) > 10 and "|" not in meaning for meaning in columns.values())
+    for columns in tables.tables().values():
+        assert len({column.name for column in columns}) == len(columns)
+        assert all(len(column.meaning) > 10 and "|" not in column.meaning for column in columns)
+
+
+def test_a_column_has_a_type_that_is_known():
+    with pytest.raises(ValueError, match="none of text, whole, number"):
+        Column("a", "integer", "a whole number")
+
+
+def test_an_unknown_table_is_refused():
+    with pytest.raises(ValueError, match="give one of pairs, width"):
+        tables.columns_of("widht")
 
 
 def test_rows_come_back_exactly(tmp_path):
@@ -90,18 +70,18 @@ def test_numpy_values_and_any_order_of_keys_make_the_same_bytes(tmp_path):
     tables.write(tmp_path / "2.csv", "pairs", iter(other))
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
     assert (tmp_path / "1.csv").read_text().splitlines() == [
-        "model,width,method,claim,reference,a,b,split,alpha,loss,error,loss_calibrated",
-        "mlp,16,weights,weak,,0,1,train,0.0,0.1,0.5,",
-        "mlp,16,weights,weak,,0,1,train,1.0,0.25,1.0,",
+        "model,width,method,algorithm,compared,claim,reference,a,b,split,alpha,loss,error,loss_calibrated",
+        "mlp,16,weights,weights,weights,weak,,0,1,train,0.0,0.1,0.5,",
+        "mlp,16,weights,weights,weights,weak,,0,1,train,1.0,0.25,1.0,",
     ]
 
 
 def test_read_keeps_types_and_the_names_that_pandas_takes_for_empty(tmp_path):
     rows = curve([0.1, math.nan], [0.1, 0.2], model="NA", method="None", claim="none")
     rows += curve([0.1, 0.2], [0.1, 0.2], claim="strong", reference=3)
-    tables.write(tmp_path / "t.csv", "measurements", rows)
-    frame = tables.read(tmp_path / "t.csv", "measurements")
-    assert list(frame.columns) == list(tables.COLUMNS["measurements"])
+    tables.write(tmp_path / "t.csv", "pairs", rows)
+    frame = tables.read(tmp_path / "t.csv", "pairs")
+    assert list(frame.columns) == names_of("pairs")
     assert frame["model"].tolist() == ["NA", "NA", "mlp", "mlp"]
     assert frame["method"].tolist() == ["None", "None", "weights", "weights"]
     assert frame["reference"].isna().tolist() == [True, True, False, False]
@@ -113,7 +93,7 @@ def test_read_keeps_types_and_the_names_that_pandas_takes_for_empty(tmp_path):
 def test_an_empty_table_has_columns_and_types(tmp_path):
     tables.write(tmp_path / "t.csv", "width", [])
     frame = tables.read(tmp_path / "t.csv", "width")
-    assert frame.empty and list(frame.columns) == list(tables.COLUMNS["width"])
+    assert frame.empty and list(frame.columns) == names_of("width")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +122,7 @@ def test_a_row_without_a_column_is_refused(tmp_path):
         tables.write(tmp_path / "t.csv", "pairs", [row])
 
 
-HEADER = ",".join(tables.COLUMNS["pairs"])
+HEADER = ",".join(names_of("pairs"))
 
 
 @pytest.mark.parametrize(
@@ -150,10 +130,10 @@ HEADER = ",".join(tables.COLUMNS["pairs"])
     [
         ("", "not a table of pairs"),
         ("model,width\nmlp,3\n", "not a table of pairs"),
-        (HEADER + "\nmlp,16,weights,weak,,0,1,tr", "line 2 has 8 cells"),
-        (HEADER + "\nmlp,16,weights,weak,,0,1,train,0.0,0.1,x,\n", "column error: 'x'"),
-        (HEADER + "\nmlp,,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column width: ''"),
-        (HEADER + "\n,16,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column model: ''"),
+        (HEADER + "\nmlp,16,weights,weights,weights,weak,,0,1,tr", "line 2 has 10 cells"),
+        (HEADER + "\nmlp,16,weights,weights,weights,weak,,0,1,train,0.0,0.1,x,\n", "column error: 'x'"),
+        (HEADER + "\nmlp,,weights,weights,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column width: ''"),
+        (HEADER + "\n,16,weights,weights,weights,weak,,0,1,train,0.0,0.1,0.1,\n", "column model: ''"),
         (b"\x93\x00\xff\xfe", "cannot be read"),
     ],
 )
@@ -172,27 +152,10 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         tables.read(tmp_path, "pairs")
 
 
-def test_gather_keeps_order_and_selects(tmp_path):
-    weak, strong = curve([0.1, 0.2], [0.1, 0.2]), curve([0.3, 0.4], [0.1, 0.2], claim="strong", reference=2)
-    tables.write(tmp_path / "1.csv", "measurements", strong + weak)
-    tables.write(tmp_path / "2.csv", "measurements", curve([0.5, 0.6], [0.1, 0.2], a=1, b=2))
-    parts = [tmp_path / "2.csv", tmp_path / "1.csv"]
-    tables.gather(tmp_path / "all.csv", "measurements", parts)
-    tables.gather(tmp_path / "pairs.csv", "pairs", parts, keep=lambda row: row["claim"] != "strong")
-    assert [row["loss"] for row in tables.rows(tmp_path / "all.csv", "measurements")] == [0.5, 0.6, 0.3, 0.4, 0.1, 0.2]
-    assert [row["loss"] for row in tables.rows(tmp_path / "pairs.csv", "pairs")] == [0.5, 0.6, 0.1, 0.2]
-
-
-def test_gather_of_a_missing_part_leaves_no_table(tmp_path):
-    with pytest.raises(FileError, match="absent"):
-        tables.gather(tmp_path / "all.csv", "pairs", [tmp_path / "absent.csv"])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_barriers_from_curves_by_hand():
     # loss: baseline 1, 1.5, 2, 2.5, 3; rises 0, .5, 2, 1, 0. error: baseline .2 throughout; rises 0, .6, .3, 0, 0.
     rows = curve([1.0, 2.0, 4.0, 3.5, 3.0], [0.2, 0.8, 0.5, 0.2, 0.2])
-    loss, error = tables.barriers(rows)
+    loss, error = barriers(rows)
     path = {**PATH, "split": "train"}
     assert loss == {**path, "metric": "loss", "barrier": 2.0, "alpha": 0.5, "end_a": 1.0, "end_b": 3.0}
     assert error.pop("barrier") == pytest.approx(0.6)
@@ -203,15 +166,15 @@ def test_barriers_of_calibrated_losses_where_they_were_measured():
     rows = curve([1.0, 2.0, 1.0], [0.0, 0.0, 0.0])
     for row, value in zip(rows, [0.5, 0.75, 0.5], strict=True):
         row["loss_calibrated"] = value
-    loss, error, calibrated = tables.barriers(rows)
+    loss, error, calibrated = barriers(rows)
     assert (loss["metric"], error["metric"]) == ("loss", "error")
     assert calibrated == {**loss, "metric": "loss_calibrated", "barrier": 0.25, "end_a": 0.5, "end_b": 0.5}
 
 
 def test_baseline_is_the_line_between_the_ends_not_their_mean():
-    straight, _ = tables.barriers(curve([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]))
+    straight, _ = barriers(curve([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]))
     assert straight["barrier"] == 0.0
-    below, _ = tables.barriers(curve([1.0, 0.5, 3.0], [0.0, 0.0, 0.0]))
+    below, _ = barriers(curve([1.0, 0.5, 3.0], [0.0, 0.0, 0.0]))
     assert below["barrier"] == 0.0
 
 
@@ -219,17 +182,17 @@ def test_barriers_keep_paths_apart_and_take_points_in_any_order():
     train, test = curve([0.0, 1.0, 0.0], [0.0] * 3), curve([0.0, 2.0, 0.0], [0.0] * 3, split="test")
     strong = curve([0.0, 3.0, 0.0], [0.0] * 3, claim="strong", reference=2)
     mixed = [row for group in zip(strong, reversed(train), test, strict=True) for row in group]
-    found = [row for row in tables.barriers(mixed) if row["metric"] == "loss"]
+    found = [row for row in barriers(mixed) if row["metric"] == "loss"]
     assert [(row["split"], row["claim"], row["reference"], row["barrier"]) for row in found] == [
         ("train", "strong", 2, 3.0),
         ("train", "weak", None, 1.0),
         ("test", "weak", None, 2.0),
     ]
-    assert all(row.keys() == tables.COLUMNS["width"].keys() for row in found)
+    assert all(row.keys() == set(names_of("width")) for row in found)
 
 
 def test_a_value_that_is_not_a_number_is_not_hidden():
-    loss, error = tables.barriers(curve([1.0, math.nan, 1.0], [0.1, 0.4, 0.1]))
+    loss, error = barriers(curve([1.0, math.nan, 1.0], [0.1, 0.4, 0.1]))
     assert math.isnan(loss["barrier"]) and loss["alpha"] == 0.5
     assert error["barrier"] == pytest.approx(0.3)
 
@@ -237,13 +200,19 @@ def test_a_value_that_is_not_a_number_is_not_hidden():
 @pytest.mark.parametrize("alphas", [[0.0, 0.5], [0.5, 1.0], [0.0, 0.5, 0.5, 1.0]])
 def test_a_curve_without_ends_or_with_a_point_twice_is_refused(alphas):
     with pytest.raises(ValueError, match="each alpha once"):
-        list(tables.barriers(curve([1.0] * len(alphas), [0.1] * len(alphas), alphas=alphas)))
+        list(barriers(curve([1.0] * len(alphas), [0.1] * len(alphas), alphas=alphas)))
 
 
-MATCHED = {"model": "mlp", "width": 16, "method": "weights", "a": 0, "b": 1}
+WEIGHTS = {"method": "weights", "algorithm": "weights", "compared": "weights"}
+MERGE = {"method": "merge", "algorithm": "merge_many", "compared": "weights"}
+MATCHED = {"model": "mlp", "width": 16, **WEIGHTS, "a": 0, "b": 1}
 REACHED = {"objective": 12.5, "similarity": 0.75, "memory": 3.5}
 MATCHING = {**MATCHED, **REACHED, "sweeps": 4, "seconds": 0.01}
-FRAME = {**MATCHED, **REACHED, "method": "merge", "iterations": 3, "seconds": 0.6}
+FRAME = {**MATCHED, **REACHED, **MERGE, "iterations": 3, "seconds": 0.6}
+
+
+def joined(matchings, frames, curves):
+    return methods.table({"matching": matchings, "frame": frames, "width": curves}, {})
 
 
 def test_methods_join_matchings_and_frames_with_their_barriers(tmp_path):
@@ -251,11 +220,11 @@ def test_methods_join_matchings_and_frames_with_their_barriers(tmp_path):
         [0.0, 9.0, 0.0], [0.0, 0.9, 0.0], claim="strong", reference=2
     )
     paths += curve([0.0, 8.0, 0.0], [0.0, 0.9, 0.0], claim="none", method="none")
-    paths += curve([0.0, 2.0, 0.0], [0.0, 0.6, 0.0], claim="strong", method="merge")
-    paths += curve([0.0, 3.0, 0.0], [0.0, 0.7, 0.0], claim="strong", method="merge", b=2)
-    rows = list(tables.methods([MATCHING], [FRAME, {**FRAME, "b": 2}], tables.barriers(paths)))
+    paths += curve([0.0, 2.0, 0.0], [0.0, 0.6, 0.0], claim="strong", **MERGE)
+    paths += curve([0.0, 3.0, 0.0], [0.0, 0.7, 0.0], claim="strong", b=2, **MERGE)
+    rows = list(joined([MATCHING], [FRAME, {**FRAME, "b": 2}], paths))
     weak = {**MATCHED, **REACHED, "claim": "weak", "steps": 4, "seconds": 0.01, "split": "train"}
-    strong = {**weak, "method": "merge", "claim": "strong", "steps": 3, "seconds": 0.3}
+    strong = {**weak, **MERGE, "claim": "strong", "steps": 3, "seconds": 0.3}
     assert rows == [
         {**weak, "metric": "loss", "barrier": 1.0},
         {**weak, "metric": "error", "barrier": 0.5},
@@ -269,10 +238,36 @@ def test_methods_join_matchings_and_frames_with_their_barriers(tmp_path):
 
 
 def test_methods_without_a_partner_are_refused():
-    weak = list(tables.barriers(curve([0.0, 1.0, 0.0], [0.0] * 3)))
+    weak = curve([0.0, 1.0, 0.0], [0.0] * 3)
     with pytest.raises(ValueError, match="has no matching"):
-        list(tables.methods([], [], weak))
+        list(joined([], [], weak))
     with pytest.raises(ValueError, match="has no barrier"):
-        list(tables.methods([MATCHING, {**MATCHING, "b": 2}], [], weak))
+        list(joined([MATCHING, {**MATCHING, "b": 2}], [], weak))
     with pytest.raises(ValueError, match="has no barrier"):
-        list(tables.methods([MATCHING], [FRAME], weak))
+        list(joined([MATCHING], [FRAME], weak))
+
+
+def test_level_zero_of_sparsity_takes_every_second_point_and_both_permutations():
+    rows = curve([0.0, 9.0, 1.0, 9.0, 0.0], [0.0] * 5) + curve([0.0, 9.0, 2.0, 9.0, 0.0], [0.0] * 5, claim="none")
+    found = [row for row in sparsity.level_zero(rows, 3) if row["metric"] == "loss"]
+    assert [(row["permutation"], row["barrier"], row["level"]) for row in found] == [
+        ("level", 1.0, 0),
+        ("dense", 1.0, 0),
+        ("none", 2.0, 0),
+    ]
+
+
+def test_superposition_has_single_checkpoints_too():
+    single = {"found": None, "epoch": 3}, {"found": 0, "epoch": 3}
+    rows = list(superposition.table({"trajectory": single, "superposition": [{"matched": "1+3", "epoch": 3}]}, {}))
+    assert rows == [{"epoch": 3, "matched": name} for name in ("none", "0", "1+3")]
+
+
+def test_layers_of_pruning_come_after_their_sum():
+    counts = {"a.weight": (2, 4), "b.weight": (1, 6)}
+    rows = list(pruning.layers(counts, {"a": 3, "c": 5}, {"a": 1, "c": 2}))
+    assert rows == [
+        {"layer": "all", "weights": 10, "remaining": 3, "units": 8, "dead_units": 3},
+        {"layer": "a", "weights": 4, "remaining": 2, "units": 3, "dead_units": 1},
+        {"layer": "b", "weights": 6, "remaining": 1, "units": 0, "dead_units": 0},
+    ]

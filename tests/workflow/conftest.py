@@ -56,7 +56,7 @@ class Workplace:
         for name in ("Snakefile", "config.yaml"):
             shutil.copy(ROOT / name, folder)
         for name in ("workflow", "profiles", "envs", "studies"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
         (folder / "slurm").symlink_to("profiles/slurm")
         (folder / "results").mkdir()
         return cls(folder)

@@ -1,11 +1,13 @@
 """Bad input ends in one readable line that names the key and what is allowed, before any job; nothing is touched."""
 
+import copy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
+
+from workflow import validation
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "family": "mlp", "widths": [4]}
@@ -42,7 +44,8 @@ CHECKED = {
     "unknown norm": ({"models": [{**MLP, "norm": "group"}]}, "models[0].norm", "none, layer, batch"),
     "unknown data set": ({"data": {"name": "minst"}}, "data.name", "did you mean 'mnist'?"),
     "unknown method": ({"matching": [{"name": "w", "algorithm": "weight"}]}, "matching[0].algorithm", "'weights'?"),
-    "momentum of adam": ({"training": {"momentum": 0.9}}, "training.momentum", "Allowed: 0"),
+    "momentum of adam": ({"training": {"momentum": 0.9}}, "training.momentum", "No momentum with adam. Allowed: 0"),
+    "Nesterov momentum without momentum": ({"training": {"nesterov": True}}, "training.nesterov", "Allowed: false"),
     "momentum of one model": (
         {"models": [{**MLP, "training": {"momentum": 0.9}}]},
         "models[0].training.momentum",
@@ -257,19 +260,8 @@ def only_line(output):
 
 
 @pytest.fixture(scope="session")
-def rules():
-    """The names of validation.smk."""
-    found = {"workflow": SimpleNamespace(source_path=lambda path: str(ROOT / "workflow/rules" / path))}
-    exec((ROOT / "workflow/rules/validation.smk").read_text(), found)
-    # Snakemake's own looks into the running workflow where it is called from a rules file.
-    found["validate"] = lambda data, schema: validate(data, schema)
-    return found
-
-
-@pytest.fixture(scope="session")
-def check_schema(rules):
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    return lambda config: rules["check_schema"](config, schema)
+def default():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -282,31 +274,54 @@ def test_bad_input_is_refused(plain, case):
 
 
 @pytest.mark.parametrize("case", CHECKED)
-def test_the_check_refuses_it(rules, plain, monkeypatch, case):
+def test_the_check_refuses_it(default, plain, monkeypatch, case):
     changes, key, allowed = CHECKED[case]
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = copy.deepcopy(default)
     update_config(config, changes)
     monkeypatch.chdir(plain.folder)
     with pytest.raises(SystemExit) as ended:
-        rules["check"](config)
+        validation.check(config, ROOT)
     line = str(ended.value)
     assert line.startswith(f"config error: {key}: ")
     assert allowed in line and "\n" not in line
 
 
 @pytest.mark.parametrize("case", DETAILS)
-def test_the_line_says_what_is_wrong(check_schema, case):
+def test_the_line_says_what_is_wrong(case):
     config, key, allowed = DETAILS[case]
     with pytest.raises(SystemExit) as ended:
-        check_schema(yaml.safe_load(config) if isinstance(config, str) else config)
+        validation.check_schema(yaml.safe_load(config) if isinstance(config, str) else config, validation.schema(ROOT))
     line = str(ended.value)
     assert line.startswith(f"config error: {key}: ")
     assert allowed in line and "\n" not in line
 
 
-def test_the_default_study_is_allowed(rules, plain, monkeypatch):
+def test_the_default_study_is_allowed_and_nothing_is_filled_in(default, plain, monkeypatch):
     monkeypatch.chdir(plain.folder)
-    rules["check"](yaml.safe_load((ROOT / "config.yaml").read_text()))
+    config = copy.deepcopy(default)
+    validation.check(config, ROOT)
+    config["transfer"]["data"]["name"] = "same"
+    for models in (config["models"], default["models"]):
+        for model in models:
+            model.setdefault("training", {})
+    assert config == default
+
+
+def test_what_a_config_leaves_out_is_that_of_the_default_study(default, plain, monkeypatch):
+    monkeypatch.chdir(plain.folder)
+    config = {"study": "mine", "seeds": [0, 1, 2], "experiments": ["width"], "training": {"lr": 0.1}}
+    config["models"] = [{"name": "mlp", "family": "mlp", "widths": [8]}]
+    validation.check(config, ROOT)
+    assert config["training"] == {**default["training"], "lr": 0.1}
+    assert config["models"][0] == {**MLP, "widths": [8], "norm": "none", "hidden": [1, 1, 1], "training": {}}
+    assert config["cycles"] == default["cycles"] and config["seeds"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["layers", "instability"])
+def test_an_experiment_that_is_asked_for_by_its_name_is_checked_too(plain, name):
+    configfile = plain.configure({name: {"epochs": [40]}, "experiments": ["pairs"]})
+    assert plain.plan(*configfile)
+    assert f"\nconfig error: {name}.epochs: " in plain.snakemake("--dry-run", name, *configfile, fails=True)
 
 
 def test_a_file_in_place_of_the_results_is_refused(workplace):

@@ -9,15 +9,23 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
+from onebasin.study import device as gpu
+
+LIBRARY = Path(__file__).parents[2] / "src"
 
 # Takes a device, says so, and holds it until its input ends.
-HOLD = "import gpu, os, sys; gpu.take_device(); print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
+HOLD = """
+import os, sys
+from onebasin.study.device import take_device
+take_device()
+print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+sys.stdin.read()
+"""
 
 
 def holder(tmp_path, devices="0,1,GPU-8f3a"):
     """Start a process that takes a device."""
-    environment = {"PYTHONPATH": str(SCRIPTS), "CUDA_VISIBLE_DEVICES": devices, "TMPDIR": str(tmp_path)}
+    environment = {"PYTHONPATH": str(LIBRARY), "CUDA_VISIBLE_DEVICES": devices, "TMPDIR": str(tmp_path)}
     return subprocess.Popen(
         [sys.executable, "-c", HOLD], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -56,10 +64,6 @@ def test_a_process_waits_while_no_device_is_free(tmp_path):
 
 
 def test_a_single_device_and_those_of_a_batch_system_are_left_alone(tmp_path, monkeypatch):
-    sys.path.insert(0, str(SCRIPTS))
-    import gpu
-
-    sys.path.remove(str(SCRIPTS))
     monkeypatch.setattr(gpu.tempfile, "gettempdir", lambda: str(tmp_path))
     for devices, batch in (("3", {}), ("", {}), ("0,1", {"SLURM_JOB_ID": "7"})):
         for name, value in {"CUDA_VISIBLE_DEVICES": devices, **batch}.items():

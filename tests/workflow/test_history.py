@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from onebasin import tables
-from onebasin.permutation import Permutation
+from onebasin import permutation, tables
 
 SEEDS = (0, 1, 2, 3)
 PAIRS = list(itertools.combinations(SEEDS, 2))
@@ -56,7 +55,7 @@ def test_stability_compares_the_permutations_on_disk(history):
     assert len(rows) == sum(groups.values()) * len(METHODS) * len(PAIRS) * len(stages)
     assert {(row["first"], row["second"]) for row in rows} == set(stages)
     folder = history[0].results / "permutations/mlp/width4/activations"
-    early, late = (Permutation.load(folder / name) for name in ("epoch1/0-2.safetensors", "0-2.safetensors"))
+    early, late = (permutation.load(folder / f"epoch{epoch}.safetensors")[0, 2] for epoch in (1, 3))
     mine = {
         row["group"]: (row["units"], row["fixed"])
         for row in rows
@@ -116,7 +115,7 @@ def test_stability_compares_levels_of_pruning_where_the_study_prunes(history, tm
     config = {**history[1], "experiments": ["stability", "sparsity"]}
     configfile = copy.configure(config)
     plan = copy.plan("stability", *configfile)
-    jobs = {"prune": 2, "prune_align": 1, "stability_measure": 1, "stability_table": 1, "stability_figure": 1}
+    jobs = {"prune": 2, "align_levels": 1, "stability_measure": 1, "stability_table": 1, "stability_figure": 1}
     assert plan == {**jobs, "stability": 1}
     copy.snakemake("stability", *configfile)
     stages = {"mlp": set(), "cnn": set()}

@@ -75,21 +75,24 @@ def test_a_file_beside_the_config_is_a_model(workplace, monkeypatch):
     (beside / "own_layers.py").write_text(LAYERS.replace("0.1", "0.2"))
     assert workplace.plan(*configfile)["train"] == 1
     every = workplace.plan("methods", "instability", "correction", *configfile)
-    assert {"instability_train", "correction_measure", "methods_figure"} <= every.keys()
+    assert {"train_children", "correction_measure", "methods_figure"} <= every.keys()
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "problem"),
-    [
-        ("cell", NET, "the name 'cell' is that of a part of the workflow"),
-        ("own_net", "def build(:", "'own_net:build' cannot be read: invalid syntax (own_net.py, line 1)"),
-    ],
-)
-def test_files_that_cannot_be_models_are_refused_before_any_job(workplace, name, code, problem):
-    (workplace.folder / f"{name}.py").write_text(code)
-    configfile = workplace.configure({**OWN, "models": [{**OWN["models"][0], "factory": f"{name}:build"}]})
-    assert f"config error: models[0].factory: {problem}" in workplace.snakemake(*configfile, fails=True)
+def test_a_file_that_cannot_be_a_model_is_refused_before_any_job(workplace):
+    (workplace.folder / "own_net.py").write_text("def build(:")
+    line = "config error: models[0].factory: 'own_net:build' cannot be read: invalid syntax (own_net.py, line 1)"
+    assert line in workplace.snakemake(*workplace.configure(OWN), fails=True)
     assert list((workplace.folder / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["network", "data", "train", "measure", "job"])
+def test_a_file_may_have_any_name(workplace, name):
+    (workplace.folder / f"{name}.py").write_text(NET)
+    (workplace.folder / "own_layers.py").write_text(LAYERS)
+    model = {**OWN["models"][0], "factory": f"{name}:build"}
+    target = "results/tiny/networks/mine/width4/seed0/epoch2.safetensors"
+    workplace.snakemake("--cores", 1, target, *workplace.configure({**OWN, "models": [model]}))
+    assert checkpoint.load(workplace.folder / target)[1]["architecture"]["factory"] == f"{name}:build"
 
 
 @pytest.fixture

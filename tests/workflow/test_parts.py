@@ -1,15 +1,11 @@
-"""Many pairs shared by several jobs: the same files as from one job, however they are split."""
+"""Many pairs shared by several jobs: the same results as from one job, however they are split."""
 
 import csv
 
 import pytest
 
-PAIRS = ("0-1", "0-2", "0-3", "1-2", "1-3", "2-3")
-PERMUTATIONS = [f"permutations/mlp/width4/{method}/{pair}" for method in ("weights", "activations") for pair in PAIRS]
-MADE = [
-    *(f"{name}.safetensors" for name in PERMUTATIONS),
-    *(f"measurements/mlp/width4/{method}.csv" for method in ("none", "weights", "activations")),
-]
+METHODS = ("weights", "activations")
+PERMUTATIONS = [f"permutations/mlp/width4/{method}/epoch3.safetensors" for method in METHODS]
 
 
 def without_seconds(path):
@@ -18,20 +14,25 @@ def without_seconds(path):
         return [{key: value for key, value in row.items() if key not in costs} for row in csv.DictReader(stream)]
 
 
-@pytest.mark.parametrize(("parts", "together"), [(4, True), (2, False)])
-def test_the_result_does_not_depend_on_the_split(study, tiny, tmp_path, parts, together):
+@pytest.mark.parametrize(("shares", "together"), [(4, True), (2, False)])
+def test_the_result_does_not_depend_on_the_split(study, tiny, tmp_path, shares, together):
     copy = study.copy(tmp_path / "copy")
-    tables = [f"permutations/mlp/width4/{method}/matching.csv" for method in ("weights", "activations")]
-    for name in (*MADE, *tables):
+    matchings = [f"permutations/mlp/width4/{method}/epoch3.csv" for method in METHODS]
+    for name in (*PERMUTATIONS, *matchings, "tables/width.csv"):
         (copy.results / name).unlink()
-    tiny["methods_together"] = together
-    arguments = [*(f"results/tiny/{name}" for name in MADE), "--set-scatter", f"pairs={parts}", *copy.configure(tiny)]
-    jobs = {"align_part": 1, "measure_part": 1} if together else {"align_part": 2, "measure_part": 3}
+    tiny |= {"methods_together": together, "models": [{**tiny["models"][0], "widths": [4]}]}
+    arguments = ["results/tiny/tables/width.csv", "--set-scatter", f"pairs={shares}", *copy.configure(tiny)]
+    jobs = {"align": 1, "width_measure": 1} if together else {"align": 2, "width_measure": 5}
     plan = copy.plan(*arguments)
-    assert plan == {rule: number * parts for rule, number in jobs.items()} | {"align_gather": 2, "measure_gather": 3}
+    assert plan == {rule: number * shares for rule, number in jobs.items()} | {
+        "gather_permutations": 2,
+        "width_table": 1,
+    }
     copy.snakemake(*arguments)
-    for name in MADE:
+    for name in PERMUTATIONS:
         assert (copy.results / name).read_bytes() == (study.results / name).read_bytes(), name
-    for name in tables:
+    for name in matchings:
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
-    assert not list(copy.results.glob("*/mlp/width4/**/parts/**/*.*")), "parts are left over"
+    ours, theirs = ((place.results / "tables/width.csv").read_text().splitlines() for place in (copy, study))
+    assert ours == [line for line in theirs if line.startswith(("model,", "mlp,4,"))]
+    assert not list(copy.results.glob("permutations/**/*-of-*")), "shares are left over"

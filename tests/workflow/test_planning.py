@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from onebasin.experiments import rooms
+
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))
-HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors", "onebasin"}
+HEAVY = {"torch", "torchvision", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "safetensors"}
 
 
 def imported(cwd, *arguments):
@@ -27,7 +29,7 @@ def imported(cwd, *arguments):
 
 def test_the_default_study_is_small(plain):
     plan = plain.plan()
-    assert plan.keys() >= {"data", "train", "align", "measure", "simplex_measure", "width_figure", "all"}
+    assert plan.keys() >= {"data", "train", "align", "width_measure", "simplex_measure", "width_figure", "all"}
     assert sum(plan.values()) <= 120
 
 
@@ -39,7 +41,7 @@ def test_planning_imports_nothing_heavy(plain, tmp_path):
 
 
 def test_rules_import_nothing_heavy():
-    for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")):
+    for path in (ROOT / "Snakefile", *(ROOT / "workflow").glob("*.py"), *(ROOT / "workflow/rules").glob("*.smk")):
         modules = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.M)
         assert not set(modules) & HEAVY, path
 
@@ -48,8 +50,13 @@ def test_rules_import_nothing_heavy():
     ("module", "unwanted"),
     [
         ("tables", {"torch", "pandas", "numpy", "matplotlib"}),
-        ("figures", {"torch", "scipy", "sklearn"}),
-        ("barrier, onebasin.claims, onebasin.consensus", {"pandas", "matplotlib", "sklearn", "torchvision"}),
+        ("experiments; onebasin.experiments.rooms()", HEAVY),
+        ("figures", {"torch", "sklearn"}),
+        ("landscape.barrier", HEAVY),
+        (
+            "barrier, onebasin.landscape.claims, onebasin.landscape.repair",
+            {"pandas", "matplotlib", "sklearn", "torchvision"},
+        ),
         ("match, onebasin.symmetry", {"pandas", "matplotlib", "sklearn", "torchvision"}),
         ("train, onebasin.models, onebasin.data", {"pandas", "matplotlib", "scipy", "sklearn", "torchvision"}),
     ],
@@ -64,19 +71,12 @@ def test_the_slurm_profile_plans(plain):
     assert plain.plan("--profile", "slurm", "--jobs", "64") == plain.plan()
 
 
-EXPERIMENTS = {
-    *("pairs", "width", "scaling", "simplex", "consensus", "methods", "instability", "correction"),
-    *("pruning", "sparsity", "tickets"),
-    *("trajectory", "stability", "layers", "superposition"),
-    *("cycles", "embedding", "transfer", "transfer_masks"),
-}
-
-
-@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+@pytest.mark.parametrize("name", rooms())
 def test_an_experiment_is_a_target(plain, name):
-    plan = plain.plan(name)
+    epochs = {"instability": {"epochs": [0, 10]}}  # of the default ones the last is the end of training
+    plan = plain.plan(name, *plain.configure(epochs))
     assert {name, f"{name}_table", f"{name}_figure"} <= plan.keys()
-    others = EXPERIMENTS - {name}
+    others = rooms().keys() - {name}
     assert not {f"{other}_figure" for other in others} & plan.keys()
 
 
@@ -110,10 +110,10 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
     history = {"trajectory_measure", "layers_measure", "superposition_measure"}
-    pruning = {"prune", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"}
+    pruning = {"prune", "pruning_measure", "sparsity_measure", "train_tickets", "tickets_measure"}
     # Small networks are matched on a CPU.
-    others = {"train", "measure", "simplex_measure", "consensus_measure", "cycles_measure", "embedding_measure"}
-    others |= {"transfer_train", "transfer_measure"}
+    others = {"train", "width_measure", "simplex_measure", "consensus_measure", "cycles_measure", "embedding_measure"}
+    others |= {"train_second", "transfer_measure"}
     assert with_gpu == others | pruning | history
     configfile = plain.configure(
         {

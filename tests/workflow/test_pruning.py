@@ -10,8 +10,9 @@ import psutil
 import pytest
 import torch
 
-from onebasin import checkpoint, data, models, prune, symmetry, tables, train
-from onebasin.permutation import Permutation
+from onebasin import checkpoint, data, models, permutation, prune, symmetry, tables, train
+from onebasin.experiments import rooms
+from onebasin.landscape.barrier import barriers
 from onebasin.prune import Mask, rounded_up
 
 SEEDS = (0, 1, 2, 3)
@@ -26,7 +27,7 @@ def table(study, name):
 
 def test_levels_are_trained_one_after_another(study, tiny):
     names = ("pruning", "sparsity", "tickets")
-    jobs = ["prune_align", "pruning_measure", "sparsity_measure", "tickets_train", "tickets_measure"]
+    jobs = ["align_levels", "pruning_measure", "sparsity_measure", "train_tickets", "tickets_measure"]
     drawn = [f"{name}{what}" for name in names for what in ("", "_table", "_figure")]
     assert study.plan(*names, *study.configure(tiny)) == {"prune": 2, **dict.fromkeys([*jobs, *drawn], 1)}
 
@@ -111,18 +112,22 @@ def test_sparsity_has_a_row_for_each_pair_level_and_permutation(pruned):
     curves = [
         row
         for method in ("none", *METHODS)
-        for row in tables.rows(pruned.results / f"measurements/mlp/width4/{method}.csv", "measurements")
+        for row in tables.rows_of(
+            pruned.results / f"measurements/width/mlp/width4/{method}.csv", "width", rooms()["width"].measured
+        )
         if row["claim"] != "strong" and row["alpha"] in (0, 0.5, 1)
     ]
-    dense = {(row["method"], *(row[name] for name in key)): row["barrier"] for row in tables.barriers(curves)}
+    dense = {(row["method"], *(row[name] for name in key)): row["barrier"] for row in barriers(curves)}
     for row in rows:
         assert (row["level"] == 0) == (row["density"] == 1)
         if row["level"] == 0:
             assert row["barrier"] == dense[row["method"], *(row[name] for name in key)]
-    for level, method, (a, b) in itertools.product((1, 2), METHODS, PAIRS):
-        folder = pruned.results / "permutations/mlp/width4" / method / f"level{level}"
-        assert Permutation.load(folder / f"{a}-{b}.safetensors").sizes == {"hidden.0": 4, "hidden.2": 4}
-        assert len(list(tables.rows(folder / "matching.csv", "matching"))) == len(PAIRS)
+    for level, method in itertools.product((1, 2), METHODS):
+        folder = pruned.results / "permutations/mlp/width4" / method
+        found = permutation.load(folder / f"level{level}.safetensors")
+        assert list(found) == PAIRS
+        assert all(one.sizes == {"hidden.0": 4, "hidden.2": 4} for one in found.values())
+        assert len(list(tables.rows(folder / f"level{level}.csv", "matching"))) == len(PAIRS)
 
 
 def test_tickets_are_what_they_are_called(pruned):
@@ -144,16 +149,15 @@ def test_tickets_are_what_they_are_called(pruned):
         assert zeros["unpermuted"] == mask != zeros["random"]
         assert zeros["random"].counts() == mask.counts()
         for method in METHODS:
-            a, b = sorted((seed, source))
-            path = pruned.results / "permutations/mlp/width4" / method / f"{a}-{b}.safetensors"
-            permutation = Permutation.load(path) if a == seed else Permutation.load(path).inverse()
-            assert zeros[method] == mask.permuted(found, permutation)
+            matched = permutation.load(pruned.results / f"permutations/mlp/width4/{method}/epoch3.safetensors")
+            moved = matched[seed, source] if seed < source else matched[source, seed].inverse()
+            assert zeros[method] == mask.permuted(found, moved)
 
 
 def test_a_pruning_value_trains_nothing_dense_again(pruned, tiny):
     tiny["pruning"]["fraction"] = 0.4
     plan = pruned.plan("pruning", "sparsity", "tickets", *pruned.configure(tiny))
-    assert plan["prune"] == 2 and not plan.keys() & {"train", "align", "measure"}
+    assert plan["prune"] == 2 and not plan.keys() & {"train", "align", "width_measure"}
 
 
 def test_another_level_adds_its_own_jobs(pruned, tiny):

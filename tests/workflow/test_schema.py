@@ -6,11 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from onebasin import data, figures, match, models, prune, repair, tables, train
+from onebasin import data, match, models, prune, repair, train
+from onebasin.experiments import rooms
 from onebasin.match import activation_matching, weight_matching
+from workflow import validation
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = validation.schema(ROOT)
 DEFS = SCHEMA["$defs"]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
@@ -59,23 +61,23 @@ def test_no_section_takes_unknown_keys():
         assert schema.get("additionalProperties") is False, path
 
 
-def test_every_key_has_a_default_unless_a_model_or_method_must_name_it():
+def test_config_yaml_has_a_default_for_every_key_and_the_schema_for_those_of_models_and_methods():
     needed = {"name", "family", "factory", "widths", "algorithm"}
-    for path, schema in sections():
-        of_one_model = len(path) == 3 and path[1] == "training"
-        if path and path[0] not in DEFS and len(path) < 3 or len(path) == 2 and path[-1] not in needed:
-            assert "default" in schema, path
-        if of_one_model:
-            assert "default" not in schema, path
-
-
-def test_config_yaml_says_the_defaults():
     for path, schema in leaves(SCHEMA):
         value = CONFIG
         for name in path:
             value = value[name]
-        if schema["type"] not in ("object", "array"):
-            assert value == schema["default"], path
+        assert "default" not in schema, path
+    for name in ("mlp", "cnn", "fixed_plan", "own", "weights", "activations", "frame"):
+        for key, schema in DEFS[name]["properties"].items():
+            assert ("default" in schema) == (key not in needed), (name, key)
+
+
+def test_config_yaml_has_no_key_that_the_schema_does_not_know():
+    known = {path for path, _ in leaves(SCHEMA)}
+    for section, value in CONFIG.items():
+        assert (section,) in known
+        assert not isinstance(value, dict) or all((section, key) in known for key in value)
 
 
 def test_models_and_methods_of_config_yaml_name_every_option():
@@ -101,7 +103,7 @@ def test_enumerations_are_those_of_the_library():
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
     second = SCHEMA["properties"]["transfer"]["properties"]["data"]["properties"]
-    assert set(second["name"]["enum"]) == {"same", *data.DATASETS}
+    assert set(resolved(second["name"])["enum"]) == {"same", *data.DATASETS}
     assert second["variant"]["enum"] == list(data.VARIANTS)
     assert set(resolved(training["optimizer"])["enum"]) == set(train.OPTIMIZERS)
     assert set(resolved(training["schedule"])["enum"]) == set(train.SCHEDULES)
@@ -110,10 +112,10 @@ def test_enumerations_are_those_of_the_library():
     assert set(resolved(training["precision"])["enum"]) == set(train.PRECISIONS)
 
 
-def test_every_experiment_has_a_table_and_a_figure():
-    experiments = set(SCHEMA["properties"]["experiments"]["items"]["enum"])
-    assert experiments <= set(figures.FIGURES)
-    assert experiments <= set(tables.COLUMNS)
+def test_experiments_and_their_sections_are_those_of_their_modules():
+    assert SCHEMA["properties"]["experiments"]["items"]["enum"] == list(rooms())
+    for name, room in rooms().items():
+        assert (name in SCHEMA["properties"]) == bool(room.settings or name == "pruning")
 
 
 def test_training_keys_are_the_settings_of_the_library():
@@ -123,7 +125,7 @@ def test_training_keys_are_the_settings_of_the_library():
     assert DEFS["training_of_one_model"]["properties"].keys() == fields.keys() - {"epochs"}
     # What a study must choose has the values of the default study; everything else does nothing unless asked for.
     for name, default in fields.items() - {("epochs", 30), ("lr", 0.001)}:
-        assert keys[name]["default"] == (list(default) if isinstance(default, tuple) else default), name
+        assert CONFIG["training"][name] == (list(default) if isinstance(default, tuple) else default), name
 
 
 def pins(lines):

@@ -11,8 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from onebasin import checkpoint, data, tables
-from onebasin.permutation import Permutation, load_metadata
+from onebasin import checkpoint, data, permutation, tables
 
 SEEDS = (0, 1, 2, 3)
 PAIRS = list(itertools.combinations(SEEDS, 2))
@@ -159,23 +158,38 @@ def test_consensus_has_every_line_mean_and_simplex_of_each_number_of_networks(st
 
 
 def test_frames_load_and_say_where_they_come_from(study):
-    for cell, frame, seed in itertools.product(CELLS, FRAMES, SEEDS):
-        path = study.results / "frames" / cell / frame / f"{seed}.safetensors"
-        assert sum(Permutation.load(path).sizes.values()) > 0
-        about = load_metadata(path)
-        assert (f"{about['model']}/width{about['width']}", about["method"], about["seed"]) == (cell, frame, seed)
-    rows = list(tables.rows(study.results / "frames/cnn/width2/merge-weights/frame.csv", "frame"))
+    for cell, frame in itertools.product(CELLS, FRAMES):
+        path = study.results / "frames" / cell / f"{frame}.safetensors"
+        found = permutation.load(path)
+        assert list(found) == [(seed,) for seed in SEEDS] and all(sum(one.sizes.values()) > 0 for one in found.values())
+        about = permutation.load_metadata(path)
+        assert (f"{about['model']}/width{about['width']}", about["settings"]["name"]) == (cell, frame)
+    rows = list(tables.rows(study.results / "frames/cnn/width2/merge-weights.csv", "frame"))
     assert [(row["a"], row["b"]) for row in rows] == PAIRS
     assert all(row["iterations"] >= 1 and row["seconds"] > 0 for row in rows)
 
 
 def test_permutations_load_and_say_where_they_come_from(study):
-    for cell, method, (a, b) in itertools.product(CELLS, METHODS, PAIRS):
-        path = study.results / "permutations" / cell / method / f"{a}-{b}.safetensors"
-        assert sum(Permutation.load(path).sizes.values()) > 0
-        about = load_metadata(path)
-        assert (f"{about['model']}/width{about['width']}", about["method"]) == (cell, method)
-        assert (about["a"], about["b"]) == (a, b)
+    for cell, method in itertools.product(CELLS, METHODS):
+        path = study.results / "permutations" / cell / method / "epoch3.safetensors"
+        found = permutation.load(path)
+        assert list(found) == PAIRS and all(sum(one.sizes.values()) > 0 for one in found.values())
+        about = permutation.load_metadata(path)
+        assert (f"{about['model']}/width{about['width']}", about["settings"]["name"]) == (cell, method)
+        assert [(pair["a"], pair["b"]) for pair in about["pairs"]] == PAIRS
+        assert not list(path.parent.glob("*unfinished*"))
+
+
+def test_the_number_of_files_grows_with_networks_and_not_with_their_pairs(study, tiny):
+    """Files that a measurement of one width depends on: of four networks, and of eight."""
+    counts = []
+    for seeds in (4, 8):
+        tiny["seeds"] = list(range(seeds))
+        summary = study.snakemake("--dry-run", "--forceall", "--summary", *study.configure(tiny))
+        names = [line.split("\t")[0] for line in summary.splitlines() if line.startswith("results/")]
+        counts.append((len([name for name in names if "/networks/" in name]), len(names)))
+    (networks, files), (twice, more) = counts
+    assert twice == 2 * networks and more - files == twice - networks
 
 
 def test_networks_load_and_differ(study):
@@ -190,7 +204,7 @@ def test_networks_load_and_differ(study):
 
 
 def test_every_job_leaves_a_log_and_a_benchmark(study):
-    for job in ("train/mlp/width4/all", "align/mlp/width4/all", "measure/cnn/width2/all", "width_table"):
+    for job in ("train/mlp/width4/all", "align/mlp/width4/all", "width_measure/cnn/width2/all", "width_table"):
         assert (study.results / "logs" / f"{job}.log").is_file()
         assert (study.results / "benchmarks" / f"{job}.txt").read_text().startswith("s\t")
     assert "epoch 3/3" in (study.results / "logs/train/mlp/width4/all.log").read_text()
@@ -215,8 +229,8 @@ TRIANGLES = {f"{name}_{kind}" for name in ("simplex", "consensus") for kind in (
 def test_a_training_value_reruns_its_chain_alone(study, tiny):
     tiny["training"]["lr"] = 0.003
     plan = study.plan(*study.configure(tiny))
-    assert plan.keys() == {"train", "align", "frames", "measure"} | TRIANGLES | DRAWN
-    assert (plan["train"], plan["align"], plan["frames"], plan["measure"]) == (3, 3, 3, 3)
+    assert plan.keys() == {"train", "align", "frames", "width_measure"} | TRIANGLES | DRAWN
+    assert (plan["train"], plan["align"], plan["frames"], plan["width_measure"]) == (3, 3, 3, 3)
     output = study.snakemake("--dry-run", *study.configure(tiny))
     assert "Params have changed since last execution" in output
 
@@ -224,26 +238,26 @@ def test_a_training_value_reruns_its_chain_alone(study, tiny):
 def test_a_training_value_of_one_model_retrains_that_model_alone(study, tiny):
     tiny["models"][1]["training"] = {"lr": 0.003}
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"train": 1, "align": 1, "frames": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+    assert plan == {"train": 1, "align": 1, "frames": 1, "width_measure": 1, **dict.fromkeys(DRAWN, 1)}
 
 
 def test_a_value_of_a_matching_method_retrains_nothing(study, tiny):
     tiny["matching"][1]["n_images"] = 50
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"align": 3, "measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+    assert plan == {"align": 3, "width_measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
 
 def test_a_value_of_a_frame_solves_frames_alone(study, tiny):
     tiny["frames"][0]["options"] = {"max_rounds": 1}
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"frames": 3, "measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+    assert plan == {"frames": 3, "width_measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
 
 def test_a_value_of_the_barrier_section_neither_retrains_nor_aligns(study, tiny):
     tiny["barrier"]["points"] = 7
     plan = study.plan(*study.configure(tiny))
     again = {"consensus_measure", "consensus_table", "consensus_figure"}
-    assert plan == {"measure": 3, **dict.fromkeys(DRAWN | again, 1)}
+    assert plan == {"width_measure": 3, **dict.fromkeys(DRAWN | again, 1)}
 
 
 def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tiny):
@@ -251,7 +265,7 @@ def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tin
     again = {"consensus_measure", "consensus_table", "consensus_figure"}
     assert study.plan(*study.configure(tiny)).keys() == again | {"all"}  # which compares corrections
     tiny["barrier"]["correction"] = "repair"
-    assert study.plan(*study.configure(tiny)) == {"measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
+    assert study.plan(*study.configure(tiny)) == {"width_measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
 
 def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
@@ -288,7 +302,7 @@ def test_a_changed_folder_of_images_is_read_again_and_a_moved_one_is_not(workpla
 def test_another_width_adds_its_own_jobs_alone(study, tiny):
     tiny["models"][0]["widths"] = [4, 8, 5]
     plan = study.plan(*study.configure(tiny))
-    assert plan == {"train": 1, "align": 1, "frames": 1, "measure": 1, **dict.fromkeys(DRAWN, 1)}
+    assert plan == {"train": 1, "align": 1, "frames": 1, "width_measure": 1, **dict.fromkeys(DRAWN, 1)}
 
 
 def test_one_experiment_is_rebuilt_alone(study, tiny, tmp_path):
@@ -317,9 +331,9 @@ def test_waiting_jobs_are_looked_at_only_when_a_job_ends(study, tiny, tmp_path):
 def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
     made = [
-        *(f"permutations/mlp/width4/{method}/{a}-{b}.safetensors" for method in METHODS for a, b in PAIRS),
-        *(f"frames/mlp/width4/{frame}/{seed}.safetensors" for frame in FRAMES for seed in SEEDS),
-        *(f"measurements/mlp/width4/{method}.csv" for method in ("none", *METHODS, *FRAMES)),
+        *(f"permutations/mlp/width4/{method}/epoch3.safetensors" for method in METHODS),
+        *(f"frames/mlp/width4/{frame}.safetensors" for frame in FRAMES),
+        *(f"measurements/width/mlp/width4/{method}.csv" for method in ("none", *METHODS, *FRAMES)),
         *(f"measurements/consensus/mlp/width4/{method}.csv" for method in ("none", *METHODS, *FRAMES)),
     ]
     for name in made:
@@ -327,15 +341,15 @@ def test_methods_apart_give_the_same_bytes(study, tiny, tmp_path):
     tiny["methods_together"] = False
     targets = [f"results/tiny/{name}" for name in made]
     configfile = copy.configure(tiny)
-    assert copy.plan(*targets, *configfile) == {"align": 2, "frames": 2, "measure": 5, "consensus_measure": 5}
+    assert copy.plan(*targets, *configfile) == {"align": 2, "frames": 2, "width_measure": 5, "consensus_measure": 5}
     copy.snakemake(*targets, *configfile)
     for name in made:
         assert (copy.results / name).read_bytes() == (study.results / name).read_bytes(), name
     for method in METHODS:
-        name = f"permutations/mlp/width4/{method}/matching.csv"
+        name = f"permutations/mlp/width4/{method}/epoch3.csv"
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
     for frame in FRAMES:
-        name = f"frames/mlp/width4/{frame}/frame.csv"
+        name = f"frames/mlp/width4/{frame}.csv"
         assert without_seconds(copy.results / name) == without_seconds(study.results / name)
 
 
@@ -352,10 +366,10 @@ def test_children_share_their_first_epochs_alone(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
     tiny["instability"] = {"widths": [4], "epochs": [2, 0]}
     tiny["seeds_together"] = False
-    assert copy.plan("instability", *copy.configure(tiny))["instability_train"] == 2 * len(SEEDS)
+    assert copy.plan("instability", *copy.configure(tiny))["train_children"] == 2 * len(SEEDS)
     tiny["seeds_together"] = True
     configfile = copy.configure(tiny)
-    jobs = ["instability_train", "instability_measure", "instability_table", "instability_figure", "instability"]
+    jobs = ["train_children", "instability_measure", "instability_table", "instability_figure", "instability"]
     assert copy.plan("instability", *configfile) == dict.fromkeys(jobs, 1)
     copy.snakemake("instability", *configfile)
     for seed, shared in itertools.product(SEEDS, (0, 2)):
@@ -419,7 +433,7 @@ def test_a_truncated_network_is_named(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
     network = copy.results / "networks/mlp/width4/seed2/epoch3.safetensors"
     network.write_bytes(network.read_bytes()[:-100])
-    target = "results/tiny/permutations/mlp/width4/weights/0-1.safetensors"
+    target = "results/tiny/permutations/mlp/width4/weights/epoch3.safetensors"
     output = copy.snakemake(target, *copy.configure(tiny), fails=True)
     line = next(line for line in output.splitlines() if line.startswith("error: "))
     assert str(network.relative_to(copy.folder)) in line
@@ -430,12 +444,12 @@ def test_a_truncated_network_is_named(study, tiny, tmp_path):
 
 def test_a_foreign_permutation_is_named(study, tiny, tmp_path):
     copy = study.copy(tmp_path / "copy")
-    permutation = copy.results / "permutations/mlp/width4/weights/0-1.safetensors"
-    permutation.write_text("not a permutation")
-    target = "results/tiny/measurements/mlp/width4/weights.csv"
+    found = copy.results / "permutations/mlp/width4/weights/epoch3.safetensors"
+    found.write_text("not a permutation")
+    target = "results/tiny/measurements/width/mlp/width4/weights.csv"
     output = copy.snakemake(target, *copy.configure(tiny), fails=True)
     line = next(line for line in output.splitlines() if line.startswith("error: "))
-    assert str(permutation.relative_to(copy.folder)) in line
+    assert str(found.relative_to(copy.folder)) in line
     assert "Traceback" not in output
 
 

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from onebasin import checkpoint, data, models, symmetry, tables
-from onebasin.permutation import Permutation
+from onebasin import checkpoint, data, models, permutation, symmetry, tables
 from onebasin.prune import Mask
 
 SEEDS = 4
@@ -47,9 +46,11 @@ def test_nothing_is_left_to_do_and_a_value_reruns_its_experiment_alone(made):
     }
     changed = {**config, "transfer": {**config["transfer"], "data": {"variant": "rotated"}}}
     plan = workplace.plan(*workplace.configure(changed))
-    stages = ("data", "train", "align", "measure", "table", "figure")
-    of_masks = {f"transfer_masks_{stage}" for stage in ("train", "measure", "table", "figure")}
-    assert plan.keys() == {f"transfer_{stage}" for stage in stages} | of_masks | {"all"}
+    made_again = {
+        f"{name}_{stage}" for name in ("transfer", "transfer_masks") for stage in ("measure", "table", "figure")
+    }
+    trained = {"second_data", "train_second", "align_transfer", "train_second_tickets"}
+    assert plan.keys() == made_again | trained | {"all"}
 
 
 def test_every_path_and_cycle_is_measured(made):
@@ -137,7 +138,7 @@ def test_masks_of_the_first_data_set_are_what_networks_of_the_second_are_trained
     rows = table(made, "transfer_masks")
     partner = {0: 1, 1: 0, 2: 3, 3: 2}
     assert len(rows) == SEEDS * (1 + 2 + len(METHODS))
-    dataset = data.open_(results / "transfer/data.safetensors")
+    dataset = data.open_(results / "second/data.safetensors")
     model = models.build("mlp", width=4, hidden=[1, 1], image_shape=dataset.image_shape, classes=dataset.classes)
     found = symmetry.discover(model, dataset.tensors("train", limit=2)[0])
     ends = {row["b"]: row["end_b"] for row in compared(made) if row["split"] == "test"}
@@ -151,14 +152,14 @@ def test_masks_of_the_first_data_set_are_what_networks_of_the_second_are_trained
         mask = Mask.load(results / f"networks/mlp/width4/seed{source}/level1/mask.safetensors")
         assert row["density"] == mask.density < 1
         ticket = row["method"] if row["mask"] == "permuted" else row["mask"]
-        folder = results / f"transfer/networks/mlp/width4/seed{seed}/level1/{ticket}/from{source}"
+        folder = results / f"networks/mlp/width4/seed{seed}/second/level1/{ticket}/from{source}"
         state, about = checkpoint.load(folder / "epoch3.safetensors")
         assert (about["seed"], about["source"], about["ticket"]) == (seed, source, ticket)
         zeros = Mask({key: state[key] != 0 for key in mask})
         if ticket in METHODS:
             # Found across the data sets, it takes the network of the second one into the frame of the source.
-            place = f"transfer/permutations/mlp/width4/{ticket}/across/{source}-{seed}.safetensors"
-            assert zeros.permuted(found, Permutation.load(results / place)) == mask
+            across = permutation.load(results / f"permutations/mlp/width4/{ticket}/across.safetensors")
+            assert zeros.permuted(found, across[source, seed]) == mask
         else:
             assert (zeros == mask) == (ticket == "unpermuted") and zeros.counts() == mask.counts()
 

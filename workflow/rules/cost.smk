@@ -1,20 +1,18 @@
 """What the study costs, from the plan alone.
 
 Needs: nothing, and no job of the study runs.
-Makes: a table on the terminal, and in its log: jobs, CPU-hours and GPU-hours of each rule, as workflow/rules/estimate.smk
-estimates them.
+Makes: a table on the terminal, and in its log: jobs, CPU-hours and GPU-hours of each rule.
 """
 
-
-include: "planned.smk"
+from workflow.plan import planned_jobs, table_of_cost
 
 
 rule cost:
     """Print what the study takes."""
     log:
-        "<logs>/cost.log",
+        log_of("cost"),
     localrule: True
     run:
-        table = table_of_cost()
+        table = table_of_cost(planned_jobs(ROOT, config, SHARES), WORK, config["resources"]["threads"])
         Path(log[0]).write_text(f"{table}\n")
         print(table)

@@ -1,29 +1,54 @@
-"""The data set.
+"""The data set, and the second one of `transfer`.
 
 Needs: nothing, or what lies in `data.data_dir`.
-Makes: results/<study>/data.safetensors, the only thing that later jobs know of the data.
+Makes: a file for each, the only thing that later jobs know of the data.
 """
 
-DATA_WORK = Work(reads=files_to_decode)
+WORK["data"] = Work(ESTIMATE, Amount(reads=ESTIMATE.files_to_decode))
+WORK["second_data"] = WORK["data"]
 
 
 rule data:
     """Bring the data set into one file, so that what reads the many formats is imported once."""
     output:
-        "<results>/data.safetensors",
+        DATA["first"],
     log:
-        "<logs>/data.log",
+        log_of("data"),
     benchmark:
-        "<benchmarks>/data.txt"
+        benchmark_of("data")
     conda:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=DATA_WORK.runtime,
-        mem_mb=DATA_WORK.mem_mb,
+        runtime=WORK["data"].runtime,
+        mem_mb=WORK["data"].mem_mb,
         gpu=0,
     params:
         data=data_settings(),
-        files=files_of_data,
+        files=own_files(config["data"]),
+    script:
+        "../scripts/data.py"
+
+
+rule second_data:
+    """Bring the second data set into one file; it must have the shape and the classes of the first."""
+    input:
+        first=DATA["first"],
+    output:
+        DATA["second"],
+    log:
+        log_of("second_data"),
+    benchmark:
+        benchmark_of("second_data")
+    conda:
+        "../../envs/onebasin.yaml"
+    threads: 1
+    resources:
+        runtime=WORK["second_data"].runtime,
+        mem_mb=WORK["second_data"].mem_mb,
+        gpu=0,
+    params:
+        data=data_settings() | stable(config["transfer"]["data"]),
+        files=own_files(config["transfer"]["data"] | {"data_dir": config["data"]["data_dir"]}),
     script:
         "../scripts/data.py"

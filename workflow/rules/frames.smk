@@ -1,49 +1,58 @@
 """Common frames: one permutation for each network, found for all networks at once.
 
 Needs: the trained networks of a model and width, and the data set.
-Makes: results/<study>/frames/<model>/width<width>/<frame>/ with frame.csv and, for each seed, <seed>.safetensors, which
-takes the network into the frame.
+Makes: for each frame one file of permutations, and a table of what its method reached.
 """
+
+
+def matchings_of_frames(names):
+    """What frames are counted as: matchings of two networks, for each pair of networks."""
+    return [matching for name in names for matching in matchings_of(FRAMES[name])]
+
+
+def frames_in_hand(wildcards):
+    """The names of the frames of a job."""
+    return [item["frame"] for item in FRAMES_IN_HAND.of(wildcards)]
+
+
+def amount_of_frames(wildcards):
+    """What a job does."""
+    names = frames_in_hand(wildcards)
+    return Amount(
+        matchings=len(PAIRS),
+        methods=matchings_of_frames(names),
+        evaluations=sum(points_of(FRAMES[name]) for name in names),
+        networks=2 * len(SEEDS),
+    )
+
 
 # Without frames there would be no output.
 if FRAMES:
-
-    FRAMES_WORK = Work(
-        pairs=len(PAIRS), methods=matchings_of_frames, evaluations=points_of_frames, networks=2 * len(SEEDS)
-    )
+    WORK["frames"] = Work(ESTIMATE, amount_of_frames)
 
     rule frames:
         """Bring all networks of one width into a common frame; every permutation must leave the function unchanged."""
         input:
-            data="<results>/data.safetensors",
-            networks=expand(
-                "<results>/networks/{model}/width{width}/seed{seed}/epoch{epoch}.safetensors",
-                seed=SEEDS,
-                epoch=LAST_EPOCH,
-                allow_missing=True,
-            ),
+            data=[DATA["first"]],
+            networks=[network(seed=seed) for seed in SEEDS],
         output:
-            permutations=expand(
-                "<results>/frames/{model}/width{width}/{frame}/{seed}.safetensors",
-                frame=FRAMED,
-                seed=SEEDS,
-                allow_missing=True,
-            ),
-            tables=expand("<results>/frames/{model}/width{width}/{frame}/frame.csv", frame=FRAMED, allow_missing=True),
+            permutations=[frame_file(**item) for item in FRAMES_IN_HAND.patterns],
+            tables=[frame_file(**item, kind="csv") for item in FRAMES_IN_HAND.patterns],
         log:
-            f"<logs>/frames/{{model}}/width{{width}}/{FRAMES_OF_JOB}.log",
+            log_of("frames", f"{{model}}/width{{width}}/{FRAMES_IN_HAND.name}"),
         benchmark:
-            f"<benchmarks>/frames/{{model}}/width{{width}}/{FRAMES_OF_JOB}.txt"
+            benchmark_of("frames", f"{{model}}/width{{width}}/{FRAMES_IN_HAND.name}")
         conda:
             "../../envs/onebasin.yaml"
         threads: config["resources"]["threads"]
         resources:
-            runtime=FRAMES_WORK.runtime,
-            mem_mb=FRAMES_WORK.mem_mb,
-            gpu=FRAMES_WORK.gpu,
+            runtime=WORK["frames"].runtime,
+            mem_mb=WORK["frames"].mem_mb,
+            gpu=WORK["frames"].gpu,
         params:
             architecture=architecture_of,
-            frames=settings_of_frames,
-            seeds=SEEDS,
+            frames=lambda wildcards: [stable(FRAMES[name]) for name in frames_in_hand(wildcards)],
+            networks=[{"seed": seed} for seed in SEEDS],
+            data=["first"],
         script:
             "../scripts/frames.py"

@@ -1,46 +1,34 @@
 """Networks that were trained elsewhere, in place of training.
 
 Needs: the files that `networks` names, and the data set.
-Makes: results/<study>/networks/<model>/width<width>/seed<i>/ with a checkpoint of the i-th file, as training would.
+Makes: a checkpoint of each of them, as training would.
 """
 
-IMPORT_NETWORKS_WORK = Work(networks=len(SEEDS))
+WORK["import_networks"] = Work(ESTIMATE, Amount(networks=len(SEEDS)))
 
 
 rule import_networks:
     """Read all networks of a model and width, and hold them against the model."""
     input:
-        data="<results>/data.safetensors",
-        networks=files_of_networks,
+        data=DATA["first"],
+        networks=lambda wildcards: [
+            validation.network_file(path, wildcards.model, wildcards.width) for path in config["networks"]
+        ],
     output:
-        checkpoints=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/epoch{epoch}.safetensors",
-            seed=SEEDS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
+        checkpoints=[network(seed=seed) for seed in SEEDS],
     log:
-        "<logs>/import_networks/{model}/width{width}.log",
+        log_of("import_networks", "{model}/width{width}"),
     benchmark:
-        "<benchmarks>/import_networks/{model}/width{width}.txt"
+        benchmark_of("import_networks", "{model}/width{width}")
     conda:
         "../../envs/onebasin.yaml"
     threads: 1
     resources:
-        runtime=IMPORT_NETWORKS_WORK.runtime,
-        mem_mb=IMPORT_NETWORKS_WORK.mem_mb,
+        runtime=WORK["import_networks"].runtime,
+        mem_mb=WORK["import_networks"].mem_mb,
         gpu=0,
     params:
         architecture=architecture_of,
+        networks=[{"seed": seed} for seed in SEEDS],
     script:
         "../scripts/import_networks.py"
-
-
-for experiment in NEED_TRAINING:
-
-    rule:
-        """Say that files from elsewhere are not enough for this experiment."""
-        name:
-            experiment
-        input:
-            lambda wildcards, experiment=experiment: refuse_training("networks", experiment),

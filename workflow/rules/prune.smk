@@ -1,112 +1,58 @@
-"""Pruning, level by level, and alignment at every level.
+"""Pruning, level by level.
 
 Needs: the trained networks of a model and width, their checkpoints at the epoch to rewind to, and the data set.
-Makes: results/<study>/networks/<model>/width<width>/seed<seed>/level<level>/ with mask.safetensors, the network trained
-again under it, and training.csv; results/<study>/permutations/<model>/width<width>/<method>/level<level>/ as align does.
+Makes: the mask of every network at every level, the network trained again under it, and a table of its epochs.
 """
 
-PRUNE_WORK = Work(trainings=len(TRAINED))
+LEVELS = list(range(1, config["pruning"]["levels"] + 1))
+
+STAGES["levels"] = [{"level": level} for level in LEVELS]
+NETWORKS_OF["levels"] = [{"seed": seed, "level": level} for level in LEVELS for seed in SEEDS]
+WORK["prune"] = WORK["train"]
+
+
+def pruning_of(wildcards):
+    """How the networks of a model are pruned, and whether their output layer is pruned too."""
+    section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
+    return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
+
+
+def networks_to_prune(wildcards):
+    """The networks of a pruning job at the level before, and their masks; level 0 is the trained network."""
+    before = {"level": int(wildcards.level) - 1}
+    networks = [{**item, **before} for item in SEEDS_IN_HAND.of(wildcards)]
+    return {
+        "trained": expand([network(**item) for item in networks], **wildcards),
+        "masks": expand([mask_file(**item) for item in networks if before["level"]], **wildcards),
+    }
 
 
 rule prune:
     """Prune one network by one level, or all of one model and width, rewind what remains and train it again."""
     input:
-        data="<results>/data.safetensors",
-        rewound=expand(
-            "<results>/networks/{model}/width{width}/{network}/epoch{epoch}.safetensors",
-            network=TRAINED,
-            epoch=REWIND,
-            allow_missing=True,
-        ),
-        trained=lambda wildcards: files_of_level_before(wildcards, f"epoch{LAST_EPOCH}"),
-        masks=lambda wildcards: files_of_level_before(wildcards, "mask") if wildcards.level != "1" else [],
+        unpack(networks_to_prune),
+        data=DATA["first"],
+        rewound=[network(**item, epoch=REWIND) for item in SEEDS_IN_HAND.patterns],
     output:
-        checkpoints=expand(
-            "<results>/networks/{model}/width{width}/{network}/level{level}/epoch{epoch}.safetensors",
-            network=TRAINED,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-        masks=expand(
-            "<results>/networks/{model}/width{width}/{network}/level{level}/mask.safetensors",
-            network=TRAINED,
-            allow_missing=True,
-        ),
-        tables=expand(
-            "<results>/networks/{model}/width{width}/{network}/level{level}/training.csv",
-            network=TRAINED,
-            allow_missing=True,
-        ),
+        checkpoints=[network(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
+        masks=[mask_file(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
+        tables=[training_table(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
     log:
-        f"<logs>/prune/{{model}}/width{{width}}/level{{level}}-{NETWORKS_OF_JOB}.log",
+        log_of("prune", f"{{model}}/width{{width}}/level{{level}}-{SEEDS_IN_HAND.name}"),
     benchmark:
-        f"<benchmarks>/prune/{{model}}/width{{width}}/level{{level}}-{NETWORKS_OF_JOB}.txt"
+        benchmark_of("prune", f"{{model}}/width{{width}}/level{{level}}-{SEEDS_IN_HAND.name}")
     conda:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=PRUNE_WORK.runtime,
-        mem_mb=PRUNE_WORK.mem_mb,
+        runtime=WORK["prune"].runtime,
+        mem_mb=WORK["prune"].mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
         training=training_of,
         pruning=pruning_of,
+        networks=lambda wildcards: [{**item, "level": int(wildcards.level)} for item in SEEDS_IN_HAND.of(wildcards)],
         epochs=[LAST_EPOCH],
     script:
         "../scripts/prune.py"
-
-
-PRUNE_ALIGN_WORK = Work(
-    pairs=len(PAIRS) * len(LEVELS_OF_JOB), methods=settings_of_methods, networks=len(SEEDS) * len(LEVELS_OF_JOB)
-)
-
-
-rule prune_align:
-    """Match all pairs of networks of one width at the levels of the job."""
-    input:
-        data="<results>/data.safetensors",
-        networks=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/epoch{epoch}.safetensors",
-            seed=SEEDS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-        pruned=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/level{level}/epoch{epoch}.safetensors",
-            level=LEVELS_OF_JOB,
-            seed=SEEDS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-    output:
-        permutations=expand(
-            "<results>/permutations/{model}/width{width}/{method}/level{level}/{pair}.safetensors",
-            level=LEVELS_OF_JOB,
-            method=ALIGNED,
-            pair=PAIRS,
-            allow_missing=True,
-        ),
-        tables=expand(
-            "<results>/permutations/{model}/width{width}/{method}/level{level}/matching.csv",
-            level=LEVELS_OF_JOB,
-            method=ALIGNED,
-            allow_missing=True,
-        ),
-    log:
-        f"<logs>/prune_align/{{model}}/width{{width}}/{ALIGNED_LEVELS}.log",
-    benchmark:
-        f"<benchmarks>/prune_align/{{model}}/width{{width}}/{ALIGNED_LEVELS}.txt"
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: config["resources"]["threads"]
-    resources:
-        runtime=PRUNE_ALIGN_WORK.runtime,
-        mem_mb=PRUNE_ALIGN_WORK.mem_mb,
-        gpu=PRUNE_ALIGN_WORK.gpu,
-    params:
-        architecture=architecture_of,
-        methods=settings_of_methods,
-        seeds=SEEDS,
-    script:
-        "../scripts/prune_align.py"

@@ -1,182 +1,115 @@
-"""Experiment `tickets`: does a sparse mask serve another network once it is permuted?
+"""Networks trained again under the masks of others, for the experiments `tickets` and `transfer_masks`.
 
-Needs: the networks of a model and width at the epoch to rewind to and at the levels of the section `tickets`, their
-masks, the permutations of the trained networks, and the data set.
-Makes: networks trained under the masks of others, in
-results/<study>/networks/<model>/width<width>/seed<seed>/level<level>/<ticket>/from<source>/, and
-results/<study>/tables/tickets.csv and results/<study>/figures/tickets.png and .pdf.
+Needs: the networks at the epoch to rewind to, the masks of others, and permutations between the two.
+Makes: a network for each mask, and a table of its epochs.
 """
 
-
-rule tickets:
-    """Accuracy of networks trained again under their own mask and under those of others."""
-    input:
-        table="<results>/tables/tickets.csv",
-        png="<results>/figures/tickets.png",
-        pdf="<results>/figures/tickets.pdf",
+# The masks under which a network is trained again besides its own: that of another network as it is, at random with as
+# many weights in every layer, and permuted as each method says.
+TICKETS = [{"mask": "unpermuted"}, {"mask": "random"}, *({"mask": "permuted", "method": name} for name in METHODS)]
+TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else PAIRS
+TICKET_LEVELS = sorted(config["tickets"]["levels"])
 
 
-TICKETS_TRAIN_WORK = Work(trainings=len(TICKETS_OF_JOB))
+def tickets_at(levels, **address):
+    """The networks that are trained under masks; each network of a pair is trained under the mask of the other one."""
+    return [
+        {"seed": seed, "level": level, **ticket, "source": source, **address}
+        for pair in TICKET_PAIRS
+        for source, seed in (pair, pair[::-1])
+        for level in levels
+        for ticket in TICKETS
+    ]
 
 
-rule tickets_train:
-    """Train networks from the rewinding epoch under the masks of others: as they are, permuted, and shuffled."""
-    input:
-        data="<results>/data.safetensors",
-        rewound=expand(
-            "<results>/networks/{model}/width{width}/{network}/epoch{epoch}.safetensors",
-            network=TRAINED,
-            epoch=REWIND,
-            allow_missing=True,
-        ),
-        masks=expand(
-            "<results>/networks/{model}/width{width}/{network}/level{level}/mask.safetensors",
-            network=TRAINED if config["seeds_together"] else ["seed{source}"],
-            level=TICKET_LEVELS if config["seeds_together"] else ["{level}"],
-            allow_missing=True,
-        ),
-        permutations=permutations_of_tickets,
-    output:
-        checkpoints=expand(
-            "<results>/networks/{model}/width{width}/{ticket}/epoch{epoch}.safetensors",
-            ticket=TICKETS_OF_JOB,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-        tables=expand(
-            "<results>/networks/{model}/width{width}/{ticket}/training.csv", ticket=TICKETS_OF_JOB, allow_missing=True
-        ),
-    log:
-        f"<logs>/tickets_train/{{model}}/width{{width}}/{NAME_OF_TICKETS}.log",
-    benchmark:
-        f"<benchmarks>/tickets_train/{{model}}/width{{width}}/{NAME_OF_TICKETS}.txt"
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: config["resources"]["threads"]
-    resources:
-        runtime=TICKETS_TRAIN_WORK.runtime,
-        mem_mb=TICKETS_TRAIN_WORK.mem_mb,
-        gpu=config["resources"]["gpu"],
-    params:
-        architecture=architecture_of,
-        training=training_of,
-        pruning=lambda wildcards: {key: pruning_of(wildcards)[key] for key in ("rewind", "warmup_again")},
-        epochs=[LAST_EPOCH],
-    script:
-        "../scripts/tickets_train.py"
+def masks_at(levels):
+    """The networks whose masks are exchanged."""
+    return [{"seed": seed, "level": level} for level in levels for seed in SEEDS]
 
 
-TICKETS_MEASURE_WORK = Work(
-    evaluations=len(TICKET_FOLDERS) + len(SEEDS) * (1 + len(TICKET_LEVELS)),
-    networks=len(TICKET_FOLDERS) + len(SEEDS) * (1 + len(TICKET_LEVELS)),
-)
+class Retraining:
+    """What the jobs of a rule have in hand that trains networks under the masks of others.
+
+    Args:
+        name: of the rule.
+        levels: of pruning, whose masks are exchanged.
+        data: the data set on which networks are trained.
+        stage: at which the networks that exchange masks were matched.
+    """
+
+    def __init__(self, name, levels, data, stage):
+        self.on = {"data": data} if data == "second" else {}
+        self.stage = stage
+        items = tickets_at(levels, **self.on)
+        self.batch = Batch(items, config["seeds_together"], by=["seed", "level", "source"])
+        WORK[name] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(self.batch.of(wildcards))))
+
+    def rewound(self, wildcards):
+        """The networks that are trained again, at the epoch to which they are rewound."""
+        return unique({"seed": item["seed"], "epoch": REWIND, **self.on} for item in self.batch.of(wildcards))
+
+    def masks(self, wildcards):
+        """The networks whose masks they are trained under."""
+        return unique({"seed": item["source"], "level": item["level"]} for item in self.batch.of(wildcards))
+
+    def permutations(self, wildcards):
+        """What permutes the masks."""
+        return [{"method": method, **self.stage} for method in METHODS]
+
+    def inputs(self, wildcards):
+        """The files of all these."""
+        files = {
+            "rewound": [network(**address) for address in self.rewound(wildcards)],
+            "masks": [mask_file(**address) for address in self.masks(wildcards)],
+            "permutations": [permutations(**address) for address in self.permutations(wildcards)],
+        }
+        return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
 
 
-rule tickets_measure:
-    """Measure the networks of one width that were trained under masks, their own ones and others."""
-    input:
-        data="<results>/data.safetensors",
-        networks=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/epoch{epoch}.safetensors",
-            seed=SEEDS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-        pruned=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/level{level}/epoch{epoch}.safetensors",
-            level=TICKET_LEVELS,
-            seed=SEEDS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-        masks=expand(
-            "<results>/networks/{model}/width{width}/seed{seed}/level{level}/mask.safetensors",
-            level=TICKET_LEVELS,
-            seed=SEEDS,
-            allow_missing=True,
-        ),
-        tickets=expand(
-            "<results>/networks/{model}/width{width}/{ticket}/epoch{epoch}.safetensors",
-            ticket=TICKET_FOLDERS,
-            epoch=LAST_EPOCH,
-            allow_missing=True,
-        ),
-    output:
-        table="<results>/measurements/tickets/{model}/width{width}.csv",
-    log:
-        "<logs>/tickets_measure/{model}/width{width}.log",
-    benchmark:
-        "<benchmarks>/tickets_measure/{model}/width{width}.txt"
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: config["resources"]["threads"]
-    resources:
-        runtime=TICKETS_MEASURE_WORK.runtime,
-        mem_mb=TICKETS_MEASURE_WORK.mem_mb,
-        gpu=config["resources"]["gpu"],
-    params:
-        architecture=architecture_of,
-        barrier=barrier_settings(),
-        seeds=SEEDS,
-        levels=TICKET_LEVELS,
-    script:
-        "../scripts/tickets_measure.py"
+NETWORKS_OF["ticket_levels"] = masks_at(TICKET_LEVELS)
+NETWORKS_OF["tickets"] = tickets_at(TICKET_LEVELS)
+NETWORKS_OF["transferred"] = masks_at([config["transfer"]["level"]])
+NETWORKS_OF["second_tickets"] = tickets_at([config["transfer"]["level"]], data="second")
 
+RETRAININGS = {
+    "train_tickets": Retraining("train_tickets", TICKET_LEVELS, "first", {}),
+    "train_second_tickets": Retraining(
+        "train_second_tickets", [config["transfer"]["level"]], "second", {"data": "across"}
+    ),
+}
 
-rule tickets_table:
-    """Gather the networks of all models and widths: one row for each network, mask and split."""
-    input:
-        measurements=expand("<results>/measurements/tickets/{cell}.csv", cell=PRUNED_CELLS),
-    output:
-        report(
-            "<results>/tables/tickets.csv",
-            caption="../report/tickets.rst",
-            category="Pruning",
-            labels={"experiment": "tickets", "kind": "table"},
-        ),
-    log:
-        "<logs>/tickets_table.log",
-    benchmark:
-        "<benchmarks>/tickets_table.txt"
-    localrule: True
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: 1
-    resources:
-        runtime=10,
-        mem_mb=1000,
-        gpu=0,
-    params:
-        experiment="tickets",
-    script:
-        "../scripts/gather.py"
+for name, retraining in RETRAININGS.items():
 
-
-rule tickets_figure:
-    """Draw accuracy and loss under every mask against density."""
-    input:
-        table="<results>/tables/tickets.csv",
-    output:
-        png=report(
-            "<results>/figures/tickets.png",
-            caption="../report/tickets.rst",
-            category="Pruning",
-            labels={"experiment": "tickets", "kind": "figure"},
-        ),
-        pdf="<results>/figures/tickets.pdf",
-    log:
-        "<logs>/tickets_figure.log",
-    benchmark:
-        "<benchmarks>/tickets_figure.txt"
-    localrule: True
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: 1
-    resources:
-        runtime=10,
-        mem_mb=1000,
-        gpu=0,
-    params:
-        experiment="tickets",
-    script:
-        "../scripts/figure.py"
+    rule:
+        """Train networks from the rewinding epoch under the masks of others: as they are, permuted, and shuffled."""
+        name:
+            name
+        input:
+            unpack(retraining.inputs),
+            data=DATA[retraining.on.get("data", "first")],
+        output:
+            checkpoints=[network(**item) for item in retraining.batch.patterns],
+            tables=[training_table(**item) for item in retraining.batch.patterns],
+        log:
+            log_of(name, f"{{model}}/width{{width}}/{retraining.batch.name}"),
+        benchmark:
+            benchmark_of(name, f"{{model}}/width{{width}}/{retraining.batch.name}")
+        conda:
+            "../../envs/onebasin.yaml"
+        threads: config["resources"]["threads"]
+        resources:
+            runtime=WORK[name].runtime,
+            mem_mb=WORK[name].mem_mb,
+            gpu=config["resources"]["gpu"],
+        params:
+            architecture=architecture_of,
+            training=training_of,
+            pruning=lambda wildcards: {key: pruning_of(wildcards)[key] for key in ("rewind", "warmup_again")},
+            networks=retraining.batch.of,
+            rewound=retraining.rewound,
+            masks=retraining.masks,
+            permutations=retraining.permutations,
+            across=retraining.stage == {"data": "across"},
+            epochs=[LAST_EPOCH],
+        script:
+            "../scripts/train_tickets.py"

@@ -1,41 +1,44 @@
 """Training.
 
 Needs: the data set.
-Makes: results/<study>/networks/<model>/width<width>/seed<seed>/ with a checkpoint for each epoch that is kept, and
-training.csv.
+Makes: the checkpoints of every network at the epochs that are kept, and a table of its epochs.
 """
 
-TRAIN_WORK = Work(trainings=len(TRAINED))
+# Epochs at which the history of networks is looked at; the last one is that of every other experiment.
+HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT
+REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
+REWIND = config["pruning"]["rewind"]
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
+
+STAGES["history"] = [at(epoch) for epoch in HISTORY]
+NETWORKS_OF["history"] = [{"seed": seed, **at(epoch)} for epoch in HISTORY for seed in SEEDS]
+NETWORKS_OF["rewound"] = [{"seed": seed, **at(epoch)} for epoch in REWOUND for seed in SEEDS]
+WORK["train"] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(SEEDS_IN_HAND.of(wildcards))))
 
 
 rule train:
     """Train one network, or all of one model and width; a network that was interrupted continues where it was."""
     input:
-        data="<results>/data.safetensors",
+        data=DATA["first"],
     output:
-        checkpoints=expand(
-            "<results>/networks/{model}/width{width}/{network}/epoch{epoch}.safetensors",
-            network=TRAINED,
-            epoch=EPOCHS,
-            allow_missing=True,
-        ),
-        tables=expand(
-            "<results>/networks/{model}/width{width}/{network}/training.csv", network=TRAINED, allow_missing=True
-        ),
+        checkpoints=[network(**item, epoch=epoch) for item in SEEDS_IN_HAND.patterns for epoch in EPOCHS],
+        tables=[training_table(**item) for item in SEEDS_IN_HAND.patterns],
     log:
-        f"<logs>/train/{{model}}/width{{width}}/{NETWORKS_OF_JOB}.log",
+        log_of("train", f"{{model}}/width{{width}}/{SEEDS_IN_HAND.name}"),
     benchmark:
-        f"<benchmarks>/train/{{model}}/width{{width}}/{NETWORKS_OF_JOB}.txt"
+        benchmark_of("train", f"{{model}}/width{{width}}/{SEEDS_IN_HAND.name}")
     conda:
         "../../envs/onebasin.yaml"
     threads: config["resources"]["threads"]
     resources:
-        runtime=TRAIN_WORK.runtime,
-        mem_mb=TRAIN_WORK.mem_mb,
+        runtime=WORK["train"].runtime,
+        mem_mb=WORK["train"].mem_mb,
         gpu=config["resources"]["gpu"],
     params:
         architecture=architecture_of,
         training=training_of,
+        networks=SEEDS_IN_HAND.of,
         epochs=EPOCHS,
     script:
         "../scripts/train.py"

@@ -1,10 +1,8 @@
-"""Draw the figure of an experiment from its table, and from nothing else."""
+"""Draw the figure of an experiment from its table."""
 
-from job import logged
+from onebasin.study.job import job
 
-with logged(snakemake):
-    from onebasin import figures, tables
+with job(snakemake) as this:
+    from onebasin.study.gather import figure
 
-    experiment = snakemake.params.experiment
-    frame = tables.read(snakemake.input.table, experiment)
-    figures.save(figures.FIGURES[experiment](frame), snakemake.output.png, snakemake.output.pdf)
+    figure(this)

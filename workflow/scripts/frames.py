@@ -1,13 +1,8 @@
-"""Bring all networks of a model at one width into a common frame, by every method of the job."""
+"""Bring networks into a common frame, by every method of the job."""
 
-from pathlib import Path
+from onebasin.study.job import job
 
-from job import logged
+with job(snakemake) as this:
+    from onebasin.study.align import frames
 
-with logged(snakemake):
-    from alignment import write_frame
-    from cell import open_cell
-
-    cell = open_cell(snakemake)
-    for settings, table in zip(snakemake.params.frames, snakemake.output.tables, strict=True):
-        write_frame(cell, settings, Path(table).parent)
+    frames(this)

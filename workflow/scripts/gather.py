@@ -1,8 +1,8 @@
-"""Gather the measurements of all models and widths into the table of an experiment."""
+"""Put the shares of an alignment together."""
 
-from job import logged
+from onebasin.study.job import job
 
-with logged(snakemake):
-    from onebasin import tables
+with job(snakemake) as this:
+    from onebasin.study.align import gather
 
-    tables.gather(snakemake.output[0], snakemake.params.experiment, snakemake.input.measurements)
+    gather(this)

@@ -21,7 +21,7 @@ __all__ = [
     "weights",
 ]
 
-METHODS = {"weights": weights, "activations": activations}
+METHODS: dict[str, Callable[..., Match]] = {"weights": weights, "activations": activations}
 FRAMES: dict[str, Callable[..., Frame]] = {
     "reference": reference,
     "merge_many": merge_many,

@@ -18,12 +18,12 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from onebasin import seeding
+from onebasin.landscape.evaluate import losses
+from onebasin.landscape.interpolate import interpolate, line, random_points
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame
 from onebasin.match.weight_matching import counted_keys, improve
 from onebasin.symmetry import State, Symmetry, evaluation
-
-EVALUATION_BATCH = 1024
 
 
 def ste(
@@ -87,12 +87,12 @@ def ste(
     }
     optimizers = {network: _Adam(tensors, lr) for network, tensors in latent.items()}
     generator = seeding.generator("straight-through", seed)
-    compared = _simplex(points, len(networks), generator)
-    compared.append([1 / len(networks)] * len(networks))
+    centroid = torch.full((1, len(networks)), 1 / len(networks), dtype=torch.float64)
+    compared = torch.cat([random_points(points, len(networks), generator), centroid])
     best, lowest = dict(current), _loss(model, list(permuted.values()), compared, images, labels)
     for step in range(steps):
         chosen = torch.randint(len(images), (batch_size,), generator=generator).to(images.device)
-        (weights,) = _simplex(1, len(networks), generator)
+        weights = random_points(1, len(networks), generator)[0].tolist()
         gradients = _gradients(model, list(permuted.values()), weights, keys, images[chosen], labels[chosen])
         for network, weight in zip(networks[1:], weights[1:], strict=True):
             optimizers[network].step({key: weight * gradient for key, gradient in gradients.items()})
@@ -109,7 +109,7 @@ def ste(
                 best, lowest = dict(current), loss
     aligned = {network: symmetry.apply(best[network], states[network]) for network in networks}
     objectives = {
-        (a, b): -_loss(model, [aligned[a], aligned[b]], [[0.5, 0.5]], images, labels) for a, b in frame.objectives
+        (a, b): -_loss(model, [aligned[a], aligned[b]], line([0.5]), images, labels) for a, b in frame.objectives
     }
     return Frame(best, objectives, steps, time.perf_counter() - start)
 
@@ -139,28 +139,11 @@ class _Adam:
             )
 
 
-def _simplex(count: int, networks: int, generator: torch.Generator) -> list[list[float]]:
-    """Draw points uniformly from the simplex."""
-    draws = -torch.rand(count, networks, generator=generator, dtype=torch.float64).log()
-    return (draws / draws.sum(1, keepdim=True)).tolist()
-
-
-def _mixture(states: Sequence[State], weights: Sequence[float]) -> dict[str, Tensor]:
-    return {
-        key: sum(
-            (state[key] * weight for state, weight in zip(states[1:], weights[1:], strict=True)), first * weights[0]
-        )
-        if first.is_floating_point()
-        else first
-        for key, first in states[0].items()
-    }
-
-
 def _gradients(
     model: nn.Module, states: Sequence[State], weights: Sequence[float], keys: list[str], images: Tensor, labels: Tensor
 ) -> dict[str, Tensor]:
     """Return the gradient of a mixture's loss by its parameters."""
-    mixture = _mixture(states, weights)
+    mixture = interpolate(states, weights)
     with evaluation(model), torch.enable_grad():
         parameters = [mixture[key].detach().requires_grad_() for key in keys]
         mixture.update(zip(keys, parameters, strict=True))
@@ -168,15 +151,6 @@ def _gradients(
         return dict(zip(keys, torch.autograd.grad(loss, parameters), strict=True))
 
 
-def _loss(
-    model: nn.Module, states: Sequence[State], points: Sequence[Sequence[float]], images: Tensor, labels: Tensor
-) -> float:
+def _loss(model: nn.Module, states: Sequence[State], points: Tensor, images: Tensor, labels: Tensor) -> float:
     """Return the mean loss over images and points of the simplex."""
-    total = 0.0
-    with evaluation(model):
-        for weights in points:
-            mixture = _mixture(states, weights)
-            for batch, targets in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-                logits = functional_call(model, mixture, (batch,), tie_weights=False)
-                total += float(functional.cross_entropy(logits, targets, reduction="sum"))
-    return total / (len(points) * len(images))
+    return float(losses(model, states, points, images, labels)[0].mean())

@@ -1,0 +1,213 @@
+"""The experiments, one module each, and what such a module says.
+
+The docstring of the module is the question (its first line) and the caption of the report (the rest). It defines
+
+* ``PLACE`` and ``CATEGORY``: its place in lists, and its section of the report;
+* ``NEEDS``: what its measurement gets, and how many networks it takes at least;
+* ``SETTINGS``: the JSON schemas of the keys of its section of the config, whose defaults stand in config.yaml;
+* ``COLUMNS``: of its table; ``TABLES``: the columns of further tables that it measures, by their names;
+* ``check(config)``: what the schema cannot say, as pairs of a key and what is wrong with it;
+* ``work(settings, counts)``: how much its measurement does, of which time and memory follow;
+* ``measure(study, settings)``: its rows, or for each of several tables its rows;
+* ``table(parts, settings)``: from the rows of its parts to the rows of its table, where these are not the same;
+* ``figure(table)``: from the data frame of its table to a figure.
+
+NEEDS, COLUMNS and figure are there in all of them. Nothing heavy is imported until a function runs, for the rules read
+these modules while they plan.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from onebasin.columns import Columns
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an experiment takes, and what its measurement gets.
+
+    Attributes:
+        networks: how many networks at least.
+        purpose: what takes as many, as in "at least 3, for a cycle".
+        widths: the key of the config that says at which widths it is measured, such as "cycles.widths"; empty for all.
+        points: the key of the number of points on a line; None where no line is measured.
+        corrected: whether ``barrier.correction`` applies; False where corrections are compared.
+        states: sets of networks, by the names that the rules give them.
+        masks: sets of networks whose masks of pruning it gets.
+        permutations: stages at which permutations of all pairs were found.
+        frames: whether it gets the common frames.
+        data: the data sets that it gets, of "first" and "second".
+        unread: keys of its section that its measurement does not read.
+        parts: how its measurement is divided: by "none", "methods" and "frames", by "levels", or not at all.
+        shared: whether several jobs may share a part.
+        gathers: what its table is made from: measurements by the name of their experiment, "matching" or "frame", each
+            with its parts, or "table NAME". Its own measurement unless it is given.
+    """
+
+    networks: int
+    purpose: str
+    widths: str = ""
+    points: str | None = "barrier.points"
+    corrected: bool = True
+    states: tuple[str, ...] = ("last",)
+    masks: tuple[str, ...] = ()
+    permutations: tuple[str, ...] = ()
+    frames: bool = False
+    data: tuple[str, ...] = ("first",)
+    unread: tuple[str, ...] = ("widths",)
+    parts: tuple[str, ...] = ()
+    shared: bool = False
+    gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def uses(self) -> set[str]:
+        """Whether its rows name "methods", "frames" or both."""
+        of_methods = self.permutations or {"tickets", "second_tickets"} & {*self.states}
+        return {*self.parts} | ({"methods"} if of_methods else set()) | ({"frames"} if self.frames else set())
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one job has in hand.
+
+    Attributes:
+        networks: trained networks of the model and width.
+        pairs: unordered pairs of them that it looks at.
+        methods: matching methods for two networks.
+        frames: common frames.
+        unpermuted: 1 where it measures without a permutation too, else 0.
+        states: networks that it reads.
+        stages: stages of training that it looks at.
+        layers: layers of the network.
+    """
+
+    networks: int
+    pairs: int
+    methods: int
+    frames: int
+    unpermuted: int
+    states: int
+    stages: int
+    layers: int
+
+    @property
+    def series(self) -> int:
+        """What is measured of each pair: without a permutation, and with that of each method."""
+        return self.unpermuted + self.methods
+
+
+@dataclass(frozen=True)
+class Room:
+    """One experiment, as its module describes it."""
+
+    name: str
+    module: ModuleType
+
+    @property
+    def question(self) -> str:
+        """The question, one sentence."""
+        return self._text()[0]
+
+    @property
+    def caption(self) -> str:
+        """The caption of its table and figure in the report, reStructuredText."""
+        return self._text()[1]
+
+    def _text(self) -> tuple[str, str]:
+        question, _, caption = (self.module.__doc__ or "").strip().partition("\n\n")
+        return " ".join(question.split()), " ".join(caption.split())
+
+    @property
+    def category(self) -> str:
+        """Its section of the report."""
+        return self.module.CATEGORY
+
+    @property
+    def needs(self) -> Needs:
+        """What it takes."""
+        return self.module.NEEDS
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The JSON schemas of the keys of its section of the config; empty where it has none."""
+        return getattr(self.module, "SETTINGS", {})
+
+    @property
+    def tables(self) -> dict[str, Columns]:
+        """The columns of its table, and of further ones that it measures."""
+        return {self.name: self.module.COLUMNS, **getattr(self.module, "TABLES", {})}
+
+    @property
+    def measured(self) -> Columns:
+        """The columns of its measurement, from which its table is made."""
+        return getattr(self.module, "MEASURED", self.module.COLUMNS)
+
+    @property
+    def measures(self) -> bool:
+        """Whether it has a measurement of its own."""
+        return hasattr(self.module, "measure")
+
+    @property
+    def gathers(self) -> Mapping[str, tuple[str, ...]]:
+        """What its table is made from, each with its parts."""
+        return self.needs.gathers or {self.name: self.needs.parts}
+
+    def check(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the keys of a config that contradict each other, and what is wrong with them."""
+        check = getattr(self.module, "check", None)
+        yield from check(config) if check else ()
+
+    def work(self, settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+        """Return what its measurement does: evaluations, matchings, and how mixtures are corrected."""
+        return self.module.work(settings, counts)
+
+    def measure(self, study: Any, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
+        """Measure one part; return the rows of each of its tables."""
+        found = self.module.measure(study, settings)
+        return found if isinstance(found, dict) else {self.name: list(found)}
+
+    def table(self, parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterable[Row]:
+        """Turn the rows of what it gathers, in the order of its parts, into the rows of its table."""
+        make: Callable[..., Iterable[Row]] | None = getattr(self.module, "table", None)
+        return make(parts, settings) if make else next(iter(parts.values()))
+
+
+@functools.cache
+def rooms() -> dict[str, Room]:
+    """Return every experiment by its name, in the order of the lists."""
+    found = []
+    for entry in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{entry.name}")
+        found.append((module.PLACE, Room(entry.name, module)))
+    return {room.name: room for _, room in sorted(found, key=lambda item: (item[0], item[1].name))}
+
+
+def widths(description: str) -> dict[str, Any]:
+    """Return the schema of a list of widths."""
+    return {
+        "description": description,
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1},
+        "minItems": 1,
+        "uniqueItems": True,
+    }
+
+
+def corrections() -> dict[str, Any]:
+    """Return the schema of a list of corrections."""
+    return {
+        "description": "The corrections that are compared, as in `barrier.correction`.",
+        "type": "array",
+        "items": {"type": "string", "enum": ["none", "reset", "repair"]},
+        "minItems": 1,
+        "uniqueItems": True,
+    }

@@ -1,0 +1,215 @@
+"""How many networks share one frame?
+
+Networks in one frame, against their number: the barriers on the lines between two of them, the barrier of their mean,
+the largest barrier over the mean and {consensus[mixtures]} random points of their simplex, and the accuracy of their
+mean, with the networks as they are and under each correction. *None*: no permutation. A matching method for two
+networks takes all of them into the frame of the first; a method for n networks finds a frame of its own for each
+number of networks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
+
+from onebasin.columns import CONFIGURATION, METHOD, METRIC, NUMBER, SPLIT, TEXT, WHOLE, Column
+from onebasin.experiments import Counts, Needs, Row, corrections, widths
+from onebasin.landscape.barrier import METRICS, Point, split_of, summit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+    from torch import Tensor
+
+    from onebasin.study.study import Study
+
+PLACE, CATEGORY = 50, "Consensus"
+NEEDS = Needs(
+    networks=3,
+    purpose="a frame of more than a pair",
+    widths="consensus.widths",
+    corrected=False,
+    permutations=("last",),
+    frames=True,
+    parts=("none", "methods", "frames"),
+)
+SETTINGS: dict[str, Any] = {
+    "widths": widths("Widths at which networks are mixed, for every model that has them."),
+    "subsets": {
+        "description": "Which networks share a frame: nested, the first two, the first three … all seeds; or all "
+        "subsets of two and more seeds.",
+        "type": "string",
+        "enum": ["nested", "all"],
+    },
+    "mixtures": {
+        "description": "Random points of a simplex at which it is measured, besides the mean.",
+        "type": "integer",
+        "minimum": 1,
+    },
+    "seed": {"description": "Seed of these points.", "type": "integer", "minimum": 0},
+    "corrections": corrections(),
+}
+COLUMNS = (
+    *CONFIGURATION,
+    *METHOD,
+    Column("correction", TEXT, "`none`, `reset` or `repair`: how the statistics of the mixtures were corrected"),
+    Column("count", WHOLE, "number of networks that were brought into one frame"),
+    Column("frame", TEXT, "seeds of these networks, joined by `-`"),
+    Column("mixed", TEXT, "seeds of those of them that were mixed, joined by `-`"),
+    Column("over", TEXT, "`line` between two, their `mean`, or `simplex`: random points of the simplex and the mean"),
+    SPLIT,
+    METRIC,
+    Column("value", NUMBER, "metric of the mixture that rises most above the interpolation of the ends, in its unit"),
+    Column("baseline", NUMBER, "interpolation of the metric of the networks themselves at this mixture, in its unit"),
+    Column("barrier", NUMBER, "value less baseline; over `line` and `simplex` at least 0, since the networks count"),
+)
+QUANTITIES = {"line": "pairs", "simplex": "simplex", "mean": "mean"}
+"""What is mixed, in the order of the rows of the figure, to its name."""
+
+
+def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+    """Count the lines, means and simplices of every number of networks, under each correction."""
+    sizes: list[int] = [len(subset) for subset in subsets(range(counts.networks), settings["subsets"])]
+    pairs = sum(math.comb(size, 2) for size in sizes)
+    mixtures = pairs * settings["points"] + sum(sizes) + len(sizes) * (1 + settings["mixtures"])
+    return {
+        "evaluations": (counts.series + counts.frames) * len(settings["corrections"]) * mixtures,
+        "framings": pairs,
+        "correction": "repair" if "repair" in settings["corrections"] else "reset",
+    }
+
+
+def subsets(seeds: Sequence[int], which: str) -> list[tuple[int, ...]]:
+    """Return the sets of networks that share a frame, from two to all.
+
+    Args:
+        seeds: the networks.
+        which: "nested", the first two, the first three … all of them; or "all" subsets of two and more.
+    """
+    sizes = range(2, len(seeds) + 1)
+    if which == "nested":
+        return [tuple(seeds[:size]) for size in sizes]
+    return [subset for size in sizes for subset in combinations(seeds, size)]
+
+
+def mixtures(networks: int, count: int, seed: int) -> Tensor:
+    """Return the weights [networks + 1 + count, networks] of points of a simplex: its corners, its mean, random points.
+
+    Args:
+        networks: number of networks.
+        count: number of random points, distributed evenly over the simplex.
+        seed: of these points.
+    """
+    import torch
+
+    from onebasin import seeding
+    from onebasin.landscape.interpolate import random_points
+
+    inside = random_points(count, networks, seeding.generator("consensus", networks, seed))
+    corners = torch.eye(networks, dtype=torch.float64)
+    return torch.cat([corners, torch.full((1, networks), 1 / networks, dtype=torch.float64), inside])
+
+
+def highest(over: str, measured: Sequence[Point]) -> Iterator[Row]:
+    """Yield, for each split and metric, the mixture that rises most above the interpolation of the networks.
+
+    Args:
+        over: "line" or "simplex"; with "simplex" the mean is also given by itself.
+        measured: for each mixture its weights and its values, with the corners (weights of 0 and 1) among them.
+    """
+    for split in dict.fromkeys(values["split"] for _, values in measured):
+        points = split_of(measured, split)
+        mean = [point for point in points if len(set(point[0])) == 1]
+        for metric in METRICS:
+            if points[0][1][metric] is None:
+                continue
+            tops = {over: summit(points, metric)}
+            if over == "simplex":
+                tops["mean"] = summit(points, metric, among=mean)
+            for name, top in tops.items():
+                about = {"over": name, "split": split, "metric": metric}
+                yield {**about, "value": top.value, "baseline": top.baseline, "barrier": top.rise}
+
+
+def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
+    """Measure lines, means and simplices of two, three … all networks in one frame."""
+    from onebasin.landscape import claims
+    from onebasin.landscape.interpolate import line
+
+    method, networks = study.method, study.networks()
+    points, measured = line(settings["points"]), {}
+    for subset in subsets(study.seeds, settings["subsets"]):
+        members = {seed: networks[seed] for seed in subset}
+        if method.is_frame:
+            whole = len(subset) == len(study.seeds)
+            frame = study.frame(method.name) if whole else study.match_frame(members, method)
+            states, named = claims.into_common_frame(study.symmetry, frame, members), subset
+        elif permutations := study.permutations(method.name):
+            states, named = claims.into_frame_of(study.symmetry, permutations, subset[0], members), subset[:1]
+        else:
+            states, named = members, ()
+        about = {**study.configuration, **method.columns}
+        count = {"count": len(subset), "frame": "-".join(map(str, subset))}
+        inside = mixtures(len(subset), settings["mixtures"], settings["seed"])
+        mixed = [("line", pair, points) for pair in combinations(subset, 2)] + [("simplex", subset, inside)]
+        for correction, (over, seeds, weights) in product(settings["corrections"], mixed):
+            # A line in a frame that is the same for several sets of networks is measured once.
+            key = named, over, seeds, correction
+            if key not in measured:
+                ends = [states[seed] for seed in seeds]
+                measured[key] = list(highest(over, list(study.measurement.points(ends, weights, correction))))
+            which = {**about, "correction": correction, **count, "mixed": "-".join(map(str, seeds))}
+            yield from ({**which, **row} for row in measured[key])
+
+
+def figure(table: DataFrame) -> Figure:
+    """Draw error barriers of pairs and simplices, and the accuracy of the mean, on the test images.
+
+    One row of panels per model and quantity; columns are the smallest, a middle and the largest width, each under every
+    correction.
+    """
+    import numpy as np
+
+    from onebasin.figures import panels, style
+    from onebasin.figures.series import beside, handles, series
+
+    table = table[(table["split"] == "test") & (table["metric"] == "error")]
+    table = table.assign(accuracy=1 - table["value"])
+    models = style.unique(table["model"])
+    compared = style.unique(table["correction"])
+    widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
+    columns = max(map(len, widths.values())) * len(compared)
+    marks = style.method_marks(table)
+    counts = sorted(table["count"].unique())
+    rows = [(model, over) for model in models for over in QUANTITIES]
+    drawn, axes = panels.grid(len(rows), columns, 1.25, sharey="row", sharex=True)
+    for (model, over), line in zip(rows, axes, strict=True):
+        shown = [(width, correction) for width in widths[model] for correction in compared]
+        for axis in line[len(shown) :]:
+            axis.set_visible(False)
+        part = table[(table["model"] == model) & (table["over"] == over)]
+        for axis, (width, correction) in zip(line, shown, strict=False):
+            measured = part[(part["width"] == width) & (part["correction"] == correction)]
+            for slot, (method, mark) in enumerate(marks.items()):
+                rows_of = measured[measured["method"] == method]
+                places, _ = beside(axis, rows_of["count"], slot, len(marks), room=0.7)
+                # Sets of networks do not all have as many; what is unknown is a network of its own.
+                members = np.array([[*map(int, text.split("-")), -1, -1][:2] for text in rows_of["mixed"]])
+                networks = members if over == "line" else np.arange(len(rows_of))[:, None]
+                series(axis, rows_of, "accuracy" if over == "mean" else "barrier", mark, (places, 0.0), networks)
+            axis.set_xticks(counts)
+            axis.tick_params(labelbottom=True)
+            if over == "line":
+                name = "uncorrected" if correction == "none" else correction
+                axis.set_title(f"width {width}" + (f"\n{name}" if len(compared) > 1 else ""))
+            if over == "mean":
+                axis.set_xlabel("networks")
+            else:
+                panels.connected(axis)
+        line[0].set_ylabel(f"{model}, {QUANTITIES[over]}\n{'test accuracy' if over == 'mean' else 'error barrier'}")
+        line[0].set_ylim(0, 1.02 if over == "mean" else None)
+    entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle(), *handles("one measurement")]
+    style.legend(drawn, entries, 4)
+    return drawn

@@ -1,0 +1,217 @@
+"""Is matching transitive?
+
+Is matching transitive? Permutations of pairs are composed along *paths* through several networks, and the last
+network, permuted so, is compared with the first. Length 0: no permutation; length 1: the pair's own permutation;
+length 2 is the strong barrier, through one reference. Around closed *cycles* the composition would be the identity if
+matching were transitive: below, the barrier between a network and itself after a cycle, and the fraction of its units
+that come back to their place (dashed: uniformly random permutations). Within a common frame of all networks every
+cycle is the identity. At most {cycles[limit]} paths and cycles of each length, drawn at random.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, TEXT, WHOLE, Column
+from onebasin.experiments import Counts, Needs, Row, widths
+from onebasin.landscape.barrier import barriers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from onebasin.figures.style import Mark
+    from onebasin.permutation import Permutation
+    from onebasin.study.study import Study
+
+PLACE, CATEGORY = 160, "Cycles"
+NEEDS = Needs(
+    networks=3,
+    purpose="a cycle",
+    widths="cycles.widths",
+    permutations=("last",),
+    frames=True,
+)
+SETTINGS: dict[str, Any] = {
+    "widths": widths("Widths at which permutations are composed, for every model that has them."),
+    "longest": {
+        "description": "Most permutations that are composed; paths of that length need one network more, cycles as "
+        "many networks.",
+        "type": "integer",
+        "minimum": 3,
+    },
+    "limit": {
+        "description": "Largest number of paths, and of cycles, of each length; where there are more, they are drawn.",
+        "type": "integer",
+        "minimum": 1,
+    },
+}
+COLUMNS = (
+    *CONFIGURATION,
+    *METHOD,
+    Column("kind", TEXT, "`path` or `cycle`: from one network to another, or back to the same one"),
+    Column("length", WHOLE, "permutations that were composed; 0 for two networks without a permutation"),
+    Column("networks", TEXT, "seeds of the networks on the way; the last one is permuted and compared with the first"),
+    Column(
+        "fixed_points",
+        NUMBER,
+        "cycles: fraction of units, of all groups together, that the composition leaves in place",
+        optional=True,
+    ),
+    Column("chance", NUMBER, "cycles: the same fraction for uniformly random permutations", optional=True),
+    *BARRIER,
+)
+TABLES = {
+    "fixed_points": (
+        *CONFIGURATION,
+        *METHOD,
+        Column("length", WHOLE, "permutations that were composed"),
+        Column("networks", TEXT, "seeds of the networks on the cycle, from one back to itself"),
+        Column("group", TEXT, "name of the permutation group"),
+        Column("units", WHOLE, "units of the group"),
+        Column("fixed_points", NUMBER, "fraction of the units that the composition leaves in place, 0 to 1"),
+        Column("chance", NUMBER, "the same fraction for a uniformly random permutation: 1 / units"),
+    )
+}
+
+
+def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+    """Count paths and cycles of each length; in a common frame all paths between two networks are one."""
+    ways = counts.methods * 2 * settings["longest"] * settings["limit"] + counts.frames * counts.pairs
+    return {"evaluations": ways * settings["points"]}
+
+
+def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """Compose the permutations along paths and around cycles; measure the way to the network they lead to."""
+    from onebasin.landscape import compositions
+
+    identity = study.symmetry.identity()
+
+    @functools.cache
+    def points(first: int, last: int, permutation: Permutation) -> list[Row]:
+        """Measure the way between two networks once, however many paths lead to the same permutation of the last."""
+        networks = study.networks()
+        ends = networks[first], study.symmetry.apply(permutation, networks[last])
+        # From a network to itself there is nothing between the ends.
+        same = first == last and permutation == identity
+        return list(study.curve(ends, {}, points=2 if same else None))
+
+    def curve(permutation: Permutation, networks: Sequence[int], about: Row) -> Iterator[Row]:
+        """Yield the points of the way from the first network to the last one as it comes out."""
+        for row in points(networks[0], networks[-1], permutation):
+            yield {**study.configuration, **about, "networks": _spell(networks), **row}
+
+    curves: list[Row] = []
+    groups: list[Row] = []
+    unfixed = {"fixed_points": None, "chance": None}
+    for networks, _ in _ways(study.seeds, settings, "path", [1]):
+        about = {**study.unpermuted.columns, "kind": "path", "length": 0, **unfixed}
+        curves += curve(identity, networks, about)
+    for method in (*study.methods.values(), *study.frames.values()):
+        if method.is_frame:
+            permutations = compositions.within(study.frame(method.name))
+        else:
+            permutations = study.permutations(method.name)
+        for networks, about in _ways(study.seeds, settings, "path", range(1, settings["longest"] + 1)):
+            along = compositions.along(permutations, networks)
+            curves += curve(along, networks, {**method.columns, **about, **unfixed})
+        for networks, about in _ways(study.seeds, settings, "cycle", range(3, settings["longest"] + 1)):
+            around = compositions.along(permutations, networks)
+            fixed = {"fixed_points": compositions.fixed_points(around), "chance": compositions.chance(around)}
+            curves += curve(around, networks, {**method.columns, **about, **fixed})
+            named = {**study.configuration, **method.columns, "length": about["length"], "networks": _spell(networks)}
+            for group, share in around.fixed_points().items():
+                units = around.sizes[group]
+                groups.append({**named, "group": group, "units": units, "fixed_points": share, "chance": 1 / units})
+    return {"cycles": list(barriers(curves)), "fixed_points": groups}
+
+
+def _ways(
+    seeds: Sequence[int], settings: Mapping[str, Any], kind: str, lengths: Sequence[int]
+) -> Iterator[tuple[Sequence[int], Row]]:
+    """Yield every way that is measured, for all methods the same ones, with the columns that name it."""
+    from onebasin import seeding
+    from onebasin.landscape import compositions
+
+    draw = {"path": compositions.paths, "cycle": compositions.closed}[kind]
+    for length in lengths:
+        generator = seeding.generator("cycles", kind, length)
+        for networks in draw(seeds, length, settings["limit"], generator):
+            yield networks, {"kind": kind, "length": length}
+
+
+def _spell(networks: Sequence[int]) -> str:
+    return "-".join(map(str, networks))
+
+
+def figure(table: DataFrame) -> Figure:
+    """Draw, for each model, barriers of error and loss against the length of paths and of cycles, and the fixed points
+    of cycles, at the smallest, a middle and the largest width.
+    """
+    from matplotlib.lines import Line2D
+
+    from onebasin.figures import panels, style
+    from onebasin.figures.series import handles, split_handles
+
+    models = style.unique(table["model"])
+    rows = [(model, what) for model in models for what in (*style.BARRIERS, "fixed_points")]
+    marks = style.method_marks(table)
+    ways = sorted({*zip(table["kind"] == "cycle", table["length"], strict=True)})
+    widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
+    columns = max(map(len, widths.values()))
+    drawn, axes = panels.grid(len(rows), columns, 1.3, sharey="row", extra=0.75)
+    random_orders: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": (0, (2, 1))}
+    for (model, what), line in zip(rows, axes, strict=True):
+        for axis in line[len(widths[model]) :]:
+            axis.set_visible(False)
+        part = table[(table["model"] == model) & table["width"].isin(widths[model])]
+        if what == "fixed_points":
+            # The composition is the same whatever is measured with it.
+            part = part[(part["kind"] == "cycle") & (part["metric"] == "error") & (part["split"] == "train")]
+            shown, label = [way for way in ways if way[0]], f"{model}\nfixed points"
+            floor = part["chance"].min() / 3 if len(part) else 0.0
+        else:
+            shown, label, part = ways, f"{model}\n{style.BARRIERS[what]}", part[part["metric"] == what]
+            floor = panels.barrier_axis(line[0], part["barrier"], what)
+        for axis, width in zip(line, widths[model], strict=False):
+            rows_of = part[part["width"] == width]
+            _draw_ways(axis, rows_of, "fixed_points" if what == "fixed_points" else "barrier", shown, marks, floor)
+            if what == "error":
+                panels.connected(axis)
+                axis.set_title(f"width {width}", pad=2)
+            if what == "fixed_points" and len(rows_of):
+                axis.axhline(rows_of["chance"].iloc[0], zorder=1, **random_orders)
+                panels.log_axis(axis, floor, 1.3)
+        line[0].set_ylabel(label)
+    entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles()]
+    entries += [*handles("one path or cycle"), panels.connected_handle()]
+    entries.append(Line2D([], [], label="fixed points of random orders", **random_orders))
+    style.legend(drawn, entries, 4)
+    drawn.supxlabel("permutations composed: along paths, and around cycles (↺)", fontsize=7.5)
+    return drawn
+
+
+def _draw_ways(
+    axis: Axes,
+    table: DataFrame,
+    column: str,
+    ways: Sequence[tuple[bool, int]],
+    marks: Mapping[str, Mark],
+    floor: float,
+) -> None:
+    """Draw paths and cycles of each length side by side, train filled and test open."""
+    from onebasin.figures.series import columns_of
+    from onebasin.figures.style import GREY
+
+    places = [ways.index(way) for way in zip(table["kind"] == "cycle", table["length"], strict=True)]
+    # A cycle names the network where it begins and ends twice.
+    networks = [tuple(dict.fromkeys(map(int, names.split("-")))) for names in table["networks"]]
+    columns_of(axis, table, column, places, networks, marks, floor=floor)
+    axis.set_xticks(range(len(ways)), [f"{length}↺" if cycle else str(length or "none") for cycle, length in ways])
+    axis.set_xlim(-0.5, len(ways) - 0.5)
+    paths = sum(not cycle for cycle, _ in ways)
+    if 0 < paths < len(ways):
+        axis.axvline(paths - 0.5, color=GREY, linewidth=0.5)

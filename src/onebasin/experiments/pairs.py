@@ -1,0 +1,75 @@
+"""What happens on the line between two networks?
+
+Loss (cross-entropy, in nats) and classification error on the straight line from network *a* (α = 0) to network *b* (α
+= 1), for every pair of networks: without a permutation, and with *b* permuted to match *a* by each method.
+{barrier[points]} values of α; at most {barrier[train_images]} unaugmented training images, and all test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from onebasin.columns import CLAIM, CONFIGURATION, CURVE, METHOD, PAIR
+from onebasin.experiments import Needs, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from onebasin.figures.style import Mark
+
+PLACE, CATEGORY = 10, "Between two networks"
+NEEDS = Needs(networks=2, purpose="a pair", gathers={"width": ("none", "methods")})
+COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
+
+
+def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:
+    """Keep the curves without a permutation, and with that of the pair."""
+    return (row for row in parts["width"] if row["claim"] != "strong")
+
+
+def figure(table: DataFrame) -> Figure:
+    """Draw one row of panels per model and metric; train and test of the smallest, a middle and the largest width as
+    columns; each pair thin, the mean over pairs bold.
+    """
+    from matplotlib.lines import Line2D
+
+    from onebasin.figures import panels, style
+
+    models = style.unique(table["model"])
+    splits = [split for split in style.SPLITS if split in set(table["split"])]
+    widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
+    rows = [(model, metric) for model in models for metric in style.METRICS]
+    marks = style.method_marks(table)
+    columns = max(map(len, widths.values())) * len(splits)
+    drawn, axes = panels.grid(len(rows), columns, 1.35, sharey="row")
+    for (model, metric), line in zip(rows, axes, strict=True):
+        shown = [(width, split) for width in widths[model] for split in splits]
+        for axis in line[len(shown) :]:
+            axis.set_visible(False)
+        for axis, (width, split) in zip(line, shown, strict=False):
+            part = table[(table["model"] == model) & (table["width"] == width) & (table["split"] == split)]
+            for method, mark in marks.items():
+                _draw(axis, part[part["method"] == method], metric, mark)
+            axis.set_xlim(0, 1)
+            axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+            if metric == next(iter(style.METRICS)):
+                axis.set_title(f"width {width}, {split}")
+        line[0].set_ylim(bottom=0)
+        line[0].set_ylabel(f"{model}\n{style.METRICS[metric]}")
+    for axis in axes[-1]:
+        axis.set_xlabel("α")
+    entries = [mark.handle(marker="", linewidth=1.6) for mark in marks.values()]
+    entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label="one pair (bold: mean)"))
+    style.legend(drawn, entries, min(len(entries), 4))
+    return drawn
+
+
+def _draw(axis: Axes, part: DataFrame, metric: str, mark: Mark) -> None:
+    if part.empty:
+        return
+    curves = part.pivot(index="alpha", columns=["a", "b"], values=metric)
+    axis.plot(curves.index, curves.to_numpy(), color=mark.colour, linewidth=0.5, alpha=0.45, gid="measurement")
+    axis.plot(curves.index, curves.mean(axis=1), color=mark.colour, linewidth=1.6, linestyle=mark.line, zorder=3)

@@ -1,0 +1,129 @@
+"""Does one permutation connect two networks at every moment of their training?
+
+*Left*: the error barrier on training images between the networks at one epoch, after one of them was permuted as
+matched at another epoch; means over pairs. Epoch 0 is the initialisation, where the error is that of guessing at both
+ends and between. *Right*: the barrier at the end of training against the epoch at which the permutation was found,
+every pair drawn, and without a permutation. {history[points]} points on each line. Simultaneous weak linear
+connectivity (Sharma et al. 2024) asks for one permutation whose whole column is low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from onebasin.columns import BARRIER, CONFIGURATION, METHOD, PAIR, WHOLE, Column
+from onebasin.experiments import Counts, Needs, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from onebasin.figures.style import Mark
+    from onebasin.permutation import Permutation
+    from onebasin.study.study import Study
+
+PLACE, CATEGORY = 90, "Along training"
+NEEDS = Needs(
+    networks=2,
+    purpose="a pair",
+    widths="history.widths",
+    points="history.points",
+    states=("history",),
+    permutations=("history",),
+    parts=("none", "methods"),
+)
+COLUMNS = (
+    *CONFIGURATION,
+    *METHOD,
+    Column(
+        "found",
+        WHOLE,
+        "epoch at which the permutation was found, 0 for the initialisation; empty without a permutation",
+        optional=True,
+    ),
+    Column("epoch", WHOLE, "epoch at which the two networks are measured"),
+    *PAIR,
+    *BARRIER,
+)
+
+
+def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+    """Count every pair at every epoch, under the permutation of every epoch."""
+    return {"evaluations": counts.series * counts.pairs * counts.stages**2 * settings["points"]}
+
+
+def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
+    """Measure the barriers at each epoch under the permutations found at each epoch."""
+    method = study.method
+    for a, b in study.pairs:
+        tried: dict[int | None, Permutation] = {None: study.symmetry.identity()}
+        if method.name != "none":
+            tried = {epoch: study.permutations(method.name, epoch=epoch)[a, b] for epoch in study.epochs}
+        for epoch in study.epochs:
+            networks = study.networks(epoch=epoch)
+            about = {**study.configuration, **method.columns}
+            for found, values in study.barriers((networks[a], networks[b]), tried):
+                yield {**about, "found": found, "epoch": epoch, "a": a, "b": b, **values}
+
+
+def figure(table: DataFrame) -> Figure:
+    """Draw the error barrier on training images, one row of panels per model and width.
+
+    A heat map per method, epochs at which permutations were found against epochs at which networks are measured, means
+    over pairs; beside them the end of training, every pair drawn, with the networks as they are for comparison.
+    """
+    import numpy as np
+
+    from onebasin.figures import panels, style
+    from onebasin.figures.heat_map import heat_map
+    from onebasin.figures.series import handles
+
+    table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0])]
+    rows = style.unique(zip(table["model"], table["width"], strict=True))
+    marks = style.method_marks(table)
+    methods = [method for method in marks if method != "none"]
+    key = ["model", "width", "method", "epoch", "found"]
+    matched = table[table["found"].notna()].groupby(key)["barrier"].mean()
+    high = float(matched[np.isfinite(matched)].max()) or 1.0
+    drawn, axes = panels.grid(len(rows), len(methods) + 1, 1.9, width_ratios=[1.0] * len(methods) + [1.25])
+    for (model, width), line in zip(rows, axes, strict=True):
+        part = table[(table["model"] == model) & (table["width"] == width)]
+        for axis, method in zip(line, methods, strict=False):
+            means = matched.loc[model, width, method].unstack()
+            image = heat_map(axis, means.to_numpy(dtype=float), list(means.columns), list(means.index), high)
+        line[0].set_ylabel(f"{model}, width {width}\nmeasured at epoch")
+        _draw_end(line[-1], part[part["epoch"] == part["epoch"].max()], marks)
+        line[-1].set_ylabel(style.BARRIERS["error"])
+    for axis, method in zip(axes[0], methods, strict=False):
+        axis.set_title(marks[method].label)
+    axes[0][-1].set_title("end of training")
+    for axis in axes[-1]:
+        axis.set_xlabel("permutation found at epoch")
+    bar = drawn.colorbar(image, ax=axes[:, : len(methods)], shrink=0.9, aspect=30, pad=0.02)
+    bar.set_label(f"train {style.BARRIERS['error']}, mean over pairs")
+    bar.outline.set_linewidth(0.6)
+    style.legend(drawn, [*(mark.handle() for mark in marks.values()), *handles("one pair")], 3)
+    return drawn
+
+
+def _draw_end(axis: Axes, table: DataFrame, marks: Mapping[str, Mark]) -> None:
+    """Draw the barriers at one epoch against the epoch at which the permutation was found."""
+    import numpy as np
+
+    from onebasin.figures.series import beside, series
+
+    epochs = sorted(table["found"].dropna().unique())
+    for slot, (method, mark) in enumerate(marks.items()):
+        part = table[(table["method"] == method) & np.isfinite(table["barrier"])]
+        if method == "none":
+            axis.axhspan(part["barrier"].min(), part["barrier"].max(), color=mark.colour, alpha=0.12, linewidth=0)
+            for value in part["barrier"]:
+                axis.axhline(value, color=mark.colour, linewidth=0.3, alpha=0.6, gid="measurement")
+            axis.axhline(part["barrier"].mean(), color=mark.colour, linestyle=mark.line)
+            continue
+        places, _ = beside(axis, part["found"].map(epochs.index), slot, len(marks), room=0.3)
+        series(axis, part, "barrier", mark, (places, 0.0), ["a", "b"], whole=True)
+    axis.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
+    axis.set_ylim(bottom=0)

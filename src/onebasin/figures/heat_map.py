@@ -1,0 +1,39 @@
+"""Coloured fields, with numbers where there are not too many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+CROWDED = 10
+"""Rows or columns from which numbers in the fields could not be read."""
+
+
+def heat_map(
+    axis: Axes, values: np.ndarray, across: Sequence[Any], up: Sequence[Any], high: float, low: float = 0.0
+) -> AxesImage:
+    """Draw values [up, across] as coloured fields.
+
+    Args:
+        axis: where to draw.
+        values: one field each.
+        across: names of the columns.
+        up: names of the rows, from below.
+        high: value of the brightest colour.
+        low: value of the darkest colour.
+    """
+    image = axis.imshow(values, origin="lower", cmap="viridis", vmin=low, vmax=high, aspect="auto")
+    axis.set_xticks(range(len(across)), [str(name) for name in across])
+    axis.set_yticks(range(len(up)), [str(name) for name in up])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    if max(values.shape) < CROWDED:
+        for (row, column), value in np.ndenumerate(values):
+            colour = "black" if value > low + 0.6 * (high - low) else "white"
+            text = f"{value:.2f}".removeprefix("0") if np.isfinite(value) else "–"
+            axis.text(column, row, text, ha="center", va="center", fontsize=5.5, color=colour)
+    return image

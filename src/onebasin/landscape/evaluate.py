@@ -1,0 +1,133 @@
+"""Loss and error of mixtures of networks, each set of images in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from onebasin.landscape.barrier import METRICS
+from onebasin.landscape.interpolate import State, interpolate
+from onebasin.landscape.temperature import temperature
+from onebasin.symmetry import evaluation
+
+Images = tuple[Tensor, Tensor]
+BATCH_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Values:
+    """What was measured of K networks on one set of images, float64 [K] each.
+
+    Attributes:
+        loss: mean cross-entropy in nats.
+        error: fraction of images misclassified.
+        loss_calibrated: mean cross-entropy in nats, after each network's logits are divided by its temperature; None
+            without images to fit it on.
+    """
+
+    loss: np.ndarray
+    error: np.ndarray
+    loss_calibrated: np.ndarray | None
+
+    def rows(self) -> Iterator[dict[str, float | None]]:
+        """Yield the values of one network after another, by name."""
+        columns = [self.loss.tolist(), self.error.tolist()]
+        columns.append([None] * len(self.loss) if self.loss_calibrated is None else self.loss_calibrated.tolist())
+        for values in zip(*columns, strict=True):
+            yield dict(zip(METRICS, values, strict=True))
+
+
+def measure(
+    model: nn.Module,
+    states: Sequence[State],
+    weights: Tensor,
+    splits: Mapping[str, Images],
+    *,
+    batch_size: int = BATCH_SIZE,
+    correct: Callable[[State, Sequence[float]], State] | None = None,
+    held_out: Images | None = None,
+) -> dict[str, Values]:
+    """Evaluate interpolated networks on several sets of images, in one forward pass each.
+
+    Args:
+        model: the networks' module; its own parameters are not used.
+        states: n states, on the device of the images.
+        weights: [K, n], one interpolated network per row.
+        splits: for each name, images [N, …], normalised, on the device to compute on, and labels [N], class indices.
+        batch_size: images per forward pass.
+        correct: what ``repair.correction`` returned for the same states, if networks are to be corrected.
+        held_out: images and labels on which each network's temperature is fitted, which training must not have seen.
+
+    Returns:
+        For each set of images, the values of the K networks.
+
+    Raises:
+        ValueError: if there are no images, or weights for another number of networks.
+    """
+    if any(not len(images) for images, _ in [*splits.values(), *([held_out] if held_out else [])]):
+        raise ValueError("there are no images to evaluate on")
+    if weights.dim() != 2 or weights.shape[1] != len(states):
+        raise ValueError(f"weights have shape {tuple(weights.shape)}, expected [any, {len(states)}]")
+    batches = {
+        name: list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+        for name, (images, labels) in splits.items()
+    }
+    totals = {
+        name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
+        for name, (images, _) in splits.items()
+    }
+    with evaluation(model):
+        for row, mixture in enumerate(weights.tolist()):
+            state = interpolate(states, mixture)
+            if correct is not None:
+                state = dict(correct(state, mixture))
+            if held_out is not None:
+                parts = held_out[0].split(batch_size)
+                logits = torch.cat([functional_call(model, state, (part,), tie_weights=False) for part in parts])
+                scale = 1 / temperature(logits, held_out[1])
+            for name, total in totals.items():
+                for batch, targets in batches[name]:
+                    logits = functional_call(model, state, (batch,), tie_weights=False)
+                    total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
+                    total[row, 1] += (logits.argmax(1) != targets).sum()
+                    if held_out is not None:
+                        total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
+    values = {}
+    for name, total in totals.items():
+        loss, error, calibrated = (total / len(splits[name][1])).cpu().numpy().T
+        values[name] = Values(loss, error, None if held_out is None else calibrated)
+    return values
+
+
+def losses(
+    model: nn.Module,
+    states: Sequence[State],
+    weights: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    batch_size: int = BATCH_SIZE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate interpolated networks on one set of images, uncorrected.
+
+    Args:
+        model: the networks' module.
+        states: n states, on the device of the images.
+        weights: [K, n], one interpolated network per row.
+        images: [N, …], normalised.
+        labels: [N] class indices.
+        batch_size: images per forward pass.
+
+    Returns:
+        Mean cross-entropy in nats [K] and fraction of images misclassified [K], float64.
+
+    Raises:
+        ValueError: if there are no images, or weights for another number of networks.
+    """
+    measured = measure(model, states, weights, {"images": (images, labels)}, batch_size=batch_size)["images"]
+    return measured.loss, measured.error

@@ -1,0 +1,216 @@
+"""Alignment jobs: the permutations of all pairs of networks, and of common frames, with what each reached and cost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onebasin import checkpoint, data, permutation, symmetry, tables
+from onebasin.landscape.claims import into_common_frame
+from onebasin.match import similarity
+from onebasin.permutation import Permutation
+from onebasin.study import match, network
+from onebasin.study.device import device
+from onebasin.study.finished import Finished, digest
+from onebasin.study.job import Job
+from onebasin.study.memory import peak
+from onebasin.study.study import Method
+from onebasin.symmetry import State, Symmetry
+
+log = logging.getLogger(__name__)
+Address = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of an alignment job.
+
+    Attributes:
+        configuration: the columns `model` and `width`.
+        model: their module.
+        symmetry: its permutation groups.
+        states: the networks by data set, epoch or level, and seed, as their addresses name them.
+        images: training images [N, …] of each data set, and of both by turns ("across").
+        labels: of the images of the first data set [N].
+        identity: of the data sets.
+        device: where to compute.
+    """
+
+    configuration: dict[str, Any]
+    model: nn.Module
+    symmetry: Symmetry
+    states: list[tuple[Address, State]]
+    images: dict[str, Tensor]
+    labels: Tensor
+    identity: list[str]
+    device: str
+
+    def at(self, stage: Address) -> dict[int, State]:
+        """Return the networks of a stage by their seeds."""
+        return {
+            address["seed"]: state
+            for address, state in self.states
+            if {key: value for key, value in address.items() if key != "seed"} == dict(stage)
+        }
+
+
+def open_networks(job: Job) -> Networks:
+    """Read the inputs `data` and `networks` of a job, which its params `data` and `networks` name in their order."""
+    torch.set_num_threads(job.threads)
+    where = device(job)
+    datasets = {name: data.open_(path) for name, path in zip(job.params.data, job.input.data, strict=True)}
+    first = datasets["first"]
+    model = network.build(job.params.architecture, job.width, first).to(where).eval()
+    images = {name: dataset.tensors("train", device=where)[0] for name, dataset in datasets.items()}
+    if "second" in images:
+        # Activations across the data sets are compared on images of both, by turns.
+        shorter = min(map(len, images.values()))
+        both = [images[name][:shorter] for name in ("first", "second")]
+        images["across"] = torch.stack(both, dim=1).flatten(0, 1)
+    return Networks(
+        {"model": job.model, "width": job.width},
+        model,
+        symmetry.discover(model, images["first"][:2]),
+        [
+            (address, checkpoint.load(path, where)[0])
+            for address, path in zip(job.params.networks, job.input.networks, strict=True)
+        ],
+        images,
+        first.tensors("train", device=where)[1],
+        [dataset.digest for dataset in datasets.values()],
+        where,
+    )
+
+
+def align(job: Job) -> None:
+    """Match pairs of networks by every method, at every stage of the job.
+
+    Each method and stage has one file of permutations and one table, in the order of methods, then stages. A job that
+    was killed goes on from its finished pairs, with the same bytes.
+    """
+    networks = open_networks(job)
+    methods = [Method.of(settings) for settings in job.params.methods]
+    targets = zip(job.output.permutations, job.output.tables, strict=True)
+    for (method, stage), (target, table) in zip(product(methods, job.params.stages), targets, strict=True):
+        if stage.get("data") == "across":
+            first, second = networks.at({}), networks.at({"data": "second"})
+            pairs = [(a, b) for a in first for b in second]
+        else:
+            first = second = networks.at(stage)
+            pairs = [(a, b) for a, b in job.params.pairs]
+        images = networks.images[stage.get("data", "first")]
+        finished = Finished(target, {"settings": method.settings, "data": networks.identity, "stage": dict(stage)})
+        permutations: dict[tuple[int, ...], Permutation] = {}
+        rows = []
+        for pair, found, row in _matched(networks, method, (first, second), pairs, images, finished):
+            permutations[pair] = found
+            rows.append(row)
+            log.info("%s", row)
+        _write(job, networks, method, stage, (target, table), permutations, rows)
+        finished.clear()
+
+
+def _matched(
+    networks: Networks,
+    method: Method,
+    states: tuple[Mapping[int, State], Mapping[int, State]],
+    pairs: list[tuple[int, int]],
+    images: Tensor,
+    finished: Finished,
+) -> Iterator[tuple[tuple[int, int], Permutation, dict[str, Any]]]:
+    """Yield each pair, the permutation that takes its second network into the frame of the first, and its row."""
+    first, second = states
+    digests = [{seed: digest(state) for seed, state in some.items()} for some in states]
+    for a, b in pairs:
+        shaped_by = [digests[0][a], digests[1][b]]
+        if kept := finished.load((a, b), shaped_by):
+            log.info("pair %d-%d was matched before", a, b)
+            yield (a, b), *kept
+            continue
+        with peak(networks.device) as taken:
+            found = match.pair(networks.model, networks.symmetry, (first[a], second[b]), method.settings, images)
+        aligned = networks.symmetry.apply(found.permutation, second[b])
+        row = {
+            **networks.configuration,
+            **method.columns,
+            "a": a,
+            "b": b,
+            "objective": found.objective,
+            "similarity": similarity(networks.symmetry, first[a], aligned),
+            "sweeps": found.sweeps,
+            "seconds": found.seconds,
+            "memory": taken.megabytes,
+        }
+        finished.save((a, b), shaped_by, found.permutation, row)
+        yield (a, b), found.permutation, row
+
+
+def _write(
+    job: Job,
+    networks: Networks,
+    method: Method,
+    stage: Address,
+    targets: tuple[str, str],
+    permutations: Mapping[tuple[int, ...], Permutation],
+    rows: list[dict[str, Any]],
+) -> None:
+    # Seconds and memory stand in the table alone: the bytes of permutations do not depend on the machine's mood.
+    reached = ("a", "b", "objective", "similarity", "sweeps")
+    about = {
+        **networks.configuration,
+        "stage": dict(stage),
+        "settings": dict(method.settings),
+        "pairs": [{name: row[name] for name in reached} for row in rows],
+        **checkpoint.provenance(),
+    }
+    permutation.save(targets[0], permutations, about)
+    tables.write(targets[1], "matching", rows)
+
+
+def gather(job: Job) -> None:
+    """Put the shares of an alignment, and their tables, together as one job would have written them."""
+    permutations: dict[tuple[int, ...], Permutation] = {}
+    about: dict[str, Any] = {}
+    for path in job.input.permutations:
+        permutations |= permutation.load(path)
+        share = permutation.load_metadata(path)
+        about = {**share, "pairs": [*about.get("pairs", []), *share["pairs"]]}
+    permutation.save(job.output.permutations, permutations, about)
+    tables.write(
+        job.output.table, "matching", (row for path in job.input.tables for row in tables.rows(path, "matching"))
+    )
+
+
+def frames(job: Job) -> None:
+    """Bring all networks into a common frame, by every method of the job, each with one file and one table."""
+    networks = open_networks(job)
+    states = networks.at({})
+    targets = zip(job.output.permutations, job.output.tables, strict=True)
+    for settings, (target, table) in zip(job.params.frames, targets, strict=True):
+        method = Method.of(settings)
+        with peak(networks.device) as taken:
+            found = match.frame(
+                networks.model, networks.symmetry, states, settings, networks.images["first"], networks.labels
+            )
+        moved = into_common_frame(networks.symmetry, found.permutations, states)
+        cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": taken.megabytes}
+        rows = []
+        for (a, b), objective in found.objectives.items():
+            alike = similarity(networks.symmetry, moved[a], moved[b])
+            rows.append({**networks.configuration, **method.columns, "a": a, "b": b, "objective": objective})
+            rows[-1] |= {"similarity": alike, **cost}
+            log.info("%s", rows[-1])
+        about = {
+            **networks.configuration,
+            "iterations": found.iterations,
+            "settings": dict(settings),
+            **checkpoint.provenance(),
+        }
+        permutation.save(target, {(seed,): one for seed, one in found.permutations.items()}, about)
+        tables.write(table, "frame", rows)

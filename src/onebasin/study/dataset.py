@@ -1,0 +1,22 @@
+"""Data jobs: a data set in one file, the only thing that later jobs know of the data."""
+
+from __future__ import annotations
+
+from onebasin import data
+from onebasin.study.job import Job
+
+
+def make(job: Job) -> None:
+    """Bring the data set into one file; a second one must fit the networks of the first."""
+    # Where a data set lies is no param of the rule: moving it must not train every network again.
+    settings = {"data_dir": job.config["data"]["data_dir"], **job.params.data}
+    held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
+    dataset = data.hold_out(data.vary(data.load(**settings), variant), held_out)
+    if job.input:
+        first = data.open_(job.input.first)
+        if (dataset.image_shape, dataset.classes) != (first.image_shape, first.classes):
+            raise data.DataError(
+                f"transfer.data: {dataset.name} has images of {dataset.image_shape} and {dataset.classes} classes, the "
+                f"data set of the study {first.image_shape} and {first.classes}: both must be the same"
+            )
+    data.save(dataset, job.output[0])

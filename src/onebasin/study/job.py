@@ -1,0 +1,93 @@
+"""A job: what a script hands to the library, and what is done around it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+from onebasin.study.device import take_device
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a rule gave to a job.
+
+    Attributes:
+        input: its input files, by their names.
+        output: its output files, by their names.
+        params: what it must know of them, and its settings, by their names.
+        wildcards: by their names, as text.
+        threads: how many CPU threads it may use.
+        config: the config of the study.
+        gpu: whether it asked for a GPU.
+    """
+
+    input: Any
+    output: Any
+    params: Any
+    wildcards: Any
+    threads: int
+    config: Any
+    gpu: bool
+
+    @property
+    def model(self) -> str:
+        """The name of the model of its networks."""
+        return str(self.wildcards.model)
+
+    @property
+    def width(self) -> int:
+        """The width of its networks."""
+        return int(self.wildcards.width)
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Send everything that is printed or logged to the log of the job, and end with one line where something is wrong.
+
+    The library's own errors name the file or the setting and what to do; others need their traceback.
+
+    Args:
+        snakemake: what Snakemake gives to a script.
+
+    Yields:
+        The job.
+    """
+    # Importing torch makes a million objects that stay; looking through them for garbage takes a tenth of that time.
+    gc.set_threshold(100_000)
+    gpu = bool(snakemake.resources.get("gpu"))
+    with open(snakemake.log[0], "w", encoding="utf-8", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s")
+        try:
+            if gpu:
+                take_device()
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if gpu else "none"
+            place = (platform.node(), os.getpid(), snakemake.threads, visible)
+            logging.info("begins on %s as process %d, CPU threads %d, GPUs %s", *place)
+            yield Job(
+                snakemake.input,
+                snakemake.output,
+                snakemake.params,
+                snakemake.wildcards,
+                snakemake.threads,
+                snakemake.config,
+                gpu,
+            )
+            logging.info("ends")
+        except Exception as error:
+            if type(error).__module__.startswith("onebasin"):
+                print(f"error: {error}", file=log)
+            else:
+                traceback.print_exc(file=log)
+            sys.exit(1)
+        finally:
+            # A second of a job is Python's walk through all modules at its end; nothing is left to be collected.
+            gc.freeze()

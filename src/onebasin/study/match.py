@@ -1,0 +1,75 @@
+"""Matching by a method of the config; every permutation is checked to leave the function of its network unchanged."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from onebasin import match, symmetry
+from onebasin.match import Frame, Match
+from onebasin.symmetry import State, Symmetry
+
+# Real images on which each permuted network must compute the same function.
+CHECKED_IMAGES = 256
+
+
+def pair(
+    model: nn.Module, groups: Symmetry, states: tuple[Any, Any], settings: Mapping[str, Any], images: Tensor
+) -> Match:
+    """Match two networks, and check that the permutation leaves the function of the second one unchanged.
+
+    Args:
+        model: the module of the networks.
+        groups: its symmetry.
+        states: the two networks, each one state or several from the same moments of training.
+        settings: an item of the section `matching` of the config.
+        images: training images [N, …], on the device to compute on.
+
+    Raises:
+        SymmetryError: if the permutation changes the function.
+    """
+    method: Callable[..., Match] = match.METHODS[settings["algorithm"]]
+    options = {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
+    given = _taken(method, symmetry=groups, model=model, images=images)
+    state_a, state_b = states
+    found = method(state_a=state_a, state_b=state_b, **given, **options)
+    for state in [state_b] if isinstance(state_b, Mapping) else state_b:
+        symmetry.check(model, groups, found.permutation, state, images[:CHECKED_IMAGES])
+    return found
+
+
+def frame(
+    model: nn.Module,
+    groups: Symmetry,
+    states: Mapping[int, State],
+    settings: Mapping[str, Any],
+    images: Tensor,
+    labels: Tensor,
+) -> Frame:
+    """Bring networks into a common frame, and check that every permutation leaves its network's function unchanged.
+
+    Args:
+        model: the module of the networks.
+        groups: its symmetry.
+        states: the networks by their seeds.
+        settings: an item of the section `frames` of the config.
+        images: training images [N, …], on the device to compute on.
+        labels: their classes [N].
+
+    Raises:
+        SymmetryError: if a permutation changes a function.
+    """
+    method = match.FRAMES[settings["algorithm"]]
+    given = _taken(method, symmetry=groups, model=model, images=images, labels=labels)
+    found = method(states=states, similarity=settings["similarity"], **given, **settings["options"])
+    for seed, permutation in found.permutations.items():
+        symmetry.check(model, groups, permutation, states[seed], images[:CHECKED_IMAGES])
+    return found
+
+
+def _taken(method: Callable[..., Any], **given: Any) -> dict[str, Any]:
+    """Return what a method takes: it takes what its parameters name."""
+    return {key: given[key] for key in inspect.signature(method).parameters if key in given}

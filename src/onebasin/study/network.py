@@ -1,0 +1,36 @@
+"""The module of a network, as the architecture in the params of a job describes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from onebasin import data, models, seeding, symmetry
+from onebasin.models import factory
+
+
+def build(architecture: Mapping[str, Any], width: int, dataset: data.Dataset) -> nn.Module:
+    """Build the module: of a family, or by a function of the user's, whose outputs are then looked at."""
+    shape: dict[str, Any] = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
+    if "factory" not in architecture:
+        return models.build(**architecture, **shape)
+    model = factory.build(architecture["factory"], **shape, options=architecture["options"])
+    with symmetry.evaluation(model):
+        outputs = model(dataset.tensors("train", limit=2)[0])
+    found = list(outputs.shape) if torch.is_tensor(outputs) else type(outputs).__name__
+    if found != [2, dataset.classes]:
+        name, expected = architecture["factory"], [2, dataset.classes]
+        raise factory.FactoryError(f"factory {name!r}: for 2 images the model gives {found}, expected {expected}")
+    return model
+
+
+def initialised(
+    architecture: Mapping[str, Any], width: int, dataset: data.Dataset, address: Sequence[str | int]
+) -> nn.Module:
+    """Build the module with the parameters from which training starts."""
+    with seeding.seeded(*address, "initialisation"):
+        model = build(architecture, width, dataset)
+    if architecture.get("initialisation") != "factory":
+        models.initialise(model, seeding.generator(*address, "initialisation"))
+    return model

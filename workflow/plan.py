@@ -1,0 +1,123 @@
+"""The jobs of a study as Snakemake plans them, and what they cost together.
+
+Run as a program, it prints the planned jobs as JSON, for a plan takes a Snakemake of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+from workflow.estimate import Work
+
+# Tables, figures and targets have no estimate; the first two take this long.
+SMALL = ("_table", "_figure", "gather_permutations")
+SMALL_JOB_S = 4
+
+
+class Planned(SimpleNamespace):
+    """The wildcards of a planned job."""
+
+    def keys(self) -> Any:
+        """Return their names."""
+        return vars(self).keys()
+
+
+def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tuple[str, Planned]]:
+    """Return the rule and the wildcards of every job of the whole study, finished or not.
+
+    Args:
+        root: the folder of the Snakefile.
+        config: the config of the study.
+        shares: jobs that share the pairs of a model and width.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as settings:
+        yaml.safe_dump(dict(config), settings)
+        settings.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "workflow.plan", str(root / "Snakefile"), settings.name, str(shares)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**_environment(), "PYTHONPATH": str(root)},
+        )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return [(rule, Planned(**wildcards)) for rule, wildcards in json.loads(done.stdout)]
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int) -> str:
+    """Return a line for each rule, and their sum.
+
+    Args:
+        jobs: the rule and the wildcards of each.
+        work: by rule.
+        threads: of a job that has a model.
+    """
+    costs = defaultdict(list)
+    for rule, wildcards in jobs:
+        if rule in work:
+            seconds = work[rule].seconds(wildcards)
+            used = threads if "model" in set(wildcards.keys()) else 1
+            costs[rule].append((seconds, seconds * used, seconds * work[rule].gpu(wildcards)))
+        elif rule.endswith(SMALL):
+            costs[rule].append((SMALL_JOB_S, SMALL_JOB_S, 0))
+    lines = []
+    for rule, each in costs.items():
+        seconds_of, cpu, gpu = zip(*each, strict=True)
+        lines.append((rule, len(each), sum(cpu) / 3600, sum(gpu) / 3600, max(seconds_of) / 3600))
+    _, numbers, cpus, gpus, longest = zip(*lines, strict=True)
+    table = [f"{'rule':24}{'jobs':>8}{'CPU-hours':>12}{'GPU-hours':>12}{'longest job, h':>16}"]
+    for name, *columns in [*lines, ("all", sum(numbers), sum(cpus), sum(gpus), max(longest))]:
+        table.append("{:24}{:8d}{:12.2f}{:12.2f}{:16.2f}".format(name, *columns))
+    return "\n".join(table)
+
+
+class _Jobs(logging.Handler):
+    """Keeps what Snakemake says of each job."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", None) == "job_info":
+            self.found.append((record.rule_name, dict(record.wildcards or {})))  # type: ignore[attr-defined]
+
+
+def _plan(snakefile: str, configfile: str, shares: str) -> list[tuple[str, dict[str, str]]]:
+    from snakemake.api import SnakemakeApi
+    from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    jobs = _Jobs()
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True, stdout=False)) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1, overwrite_scatter={"pairs": int(shares)}),
+            config_settings=ConfigSettings(configfiles=[Path(configfile)]),
+            snakefile=Path(snakefile),
+        )
+        logger.addHandler(jobs)
+        workflow.dag(dag_settings=DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
+    return jobs.found
+
+
+if __name__ == "__main__":
+    print(json.dumps(_plan(*sys.argv[1:])))

@@ -1,0 +1,75 @@
+"""Every path of a study, once.
+
+A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
+checkpoint, the `level` of pruning, the epochs `shared` with its parent, the `mask` of another network under which it was
+trained (`source`, and the `method` by which it was permuted), the other `data` set, another `width`. A stage at which
+networks are matched is an address without a seed. The address makes the path; nothing takes a path apart. Values may be
+wildcards.
+"""
+
+# Sets of networks, and stages, by the names that experiments have for them; the rules that make them add theirs.
+NETWORKS_OF = {"last": [{"seed": seed} for seed in SEEDS]}
+STAGES = {"last": [{}]}
+
+DATA = {"first": "<results>/data.safetensors", "second": "<results>/second/data.safetensors"}
+PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
+FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
+MEASUREMENT = "<results>/measurements/{table}/{model}/width{width}/{part}.csv"
+TABLE = "<results>/tables/{table}.csv"
+FIGURE = "<results>/figures/{experiment}.{format}"
+
+
+def at(epoch):
+    """The address of an epoch; the last one goes without saying."""
+    return {} if epoch == LAST_EPOCH else {"epoch": epoch}
+
+
+def folder(seed, width="{width}", data="first", shared=None, level=None, mask=None, method=None, source=None, epoch=None):
+    """Where the training of a network puts its files."""
+    parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
+    parts += ["second"] if data == "second" else []
+    parts += [f"shared{shared}"] if shared is not None else []
+    parts += [f"level{level}"] if level else []
+    parts += [method if mask == "permuted" else mask, f"from{source}"] if mask else []
+    return "/".join(parts)
+
+
+def network(**address):
+    """The checkpoint of a network."""
+    return f"{folder(**address)}/epoch{address.get('epoch', LAST_EPOCH)}.safetensors"
+
+
+def training_table(**address):
+    """Loss and error of every epoch of a training."""
+    return f"{folder(**address)}/training.csv"
+
+
+def mask_file(**address):
+    """What a level of pruning leaves of a network."""
+    return f"{folder(**address)}/mask.safetensors"
+
+
+def permutations(method="{method}", epoch=None, level=None, data=None, share="", kind="safetensors"):
+    """The permutations of all pairs at a stage, or of a share of them; with the kind csv, what their matching reached."""
+    stage = data or (f"level{level}" if level else f"epoch{LAST_EPOCH if epoch is None else epoch}")
+    return f"{PERMUTATIONS.replace('{method}', method)}/{stage}{share}.{kind}"
+
+
+def frame_file(frame="{frame}", kind="safetensors"):
+    """The permutations of a common frame; with the kind csv, what its method reached."""
+    return f"{FRAMES_OF.replace('{frame}', frame)}.{kind}"
+
+
+def results_of(names):
+    """The tables and figures of experiments."""
+    return expand(TABLE, table=names) + expand(FIGURE, experiment=names, format=["png", "pdf"])
+
+
+def log_of(rule, batch=""):
+    """The log of the jobs of a rule, named by what they have in hand."""
+    return f"<logs>/{rule}/{batch}.log" if batch else f"<logs>/{rule}.log"
+
+
+def benchmark_of(rule, batch=""):
+    """What the jobs of a rule took."""
+    return f"<benchmarks>/{rule}/{batch}.txt" if batch else f"<benchmarks>/{rule}.txt"

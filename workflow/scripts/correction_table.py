@@ -1,8 +1,0 @@
-"""Gather the corrected curves of all models and widths."""
-
-from job import logged
-
-with logged(snakemake):
-    from onebasin import tables
-
-    tables.gather(snakemake.output[0], "correction", snakemake.input.measurements)

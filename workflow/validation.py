@@ -1,0 +1,349 @@
+"""The check of a config, before any job: one line says which key is wrong and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError
+
+from onebasin.experiments import Room, rooms
+
+Config = dict[str, Any]
+Schema = Mapping[str, Any]
+
+# Sets of networks whose training is the study's own, or that need checkpoints from it.
+TRAINED = {"history", "rewound", "levels", "ticket_levels", "tickets", "children", "second", "second_tickets"}
+TRAINED |= {"compared", "across", "transferred"}
+
+
+def refuse(key: str, problem: str) -> NoReturn:
+    """End Snakemake with one line about a key of the config."""
+    # An exception would be printed with the place in the rules where it was raised, which helps nobody.
+    sys.exit(" ".join(f"config error: {key}: {problem}".split()))
+
+
+def schema(root: Path) -> Config:
+    """Return the schema of a config, with the names and sections of the experiments.
+
+    Args:
+        root: the folder of the Snakefile.
+    """
+    found: Config = yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    found["properties"]["experiments"]["items"]["enum"] = list(rooms())
+    for room in rooms().values():
+        if room.settings:
+            found["properties"][room.name] = {
+                "description": f"The experiment `{room.name}`. {room.question}",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": dict(room.settings),
+            }
+    return found
+
+
+def complete(config: Config, defaults: Mapping[str, Any]) -> None:
+    """Fill in, in place, the keys that a config leaves out, section by section."""
+    for key, value in defaults.items():
+        if key not in config:
+            config[key] = copy.deepcopy(value)
+        elif isinstance(value, Mapping):
+            complete(config[key], value)
+
+
+def check(config: Config, root: Path) -> None:
+    """Check the whole config, and fill in the defaults of what it leaves out: those of config.yaml.
+
+    Args:
+        config: is changed in place.
+        root: the folder of the Snakefile.
+    """
+    everything = schema(root)
+    check_schema(config, everything)
+    complete(config, yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")))
+    check_schema(config, everything, fill=True)
+    check_names("models", config["models"])
+    check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
+    matching = [method["name"] for method in config["matching"]]
+    check_names("frames", config["frames"], reserved=("none", "unpermuted", "random", *matching))
+    training, chosen = config["training"], [rooms()[name] for name in config["experiments"]]
+    check_training("training", training, everything)
+    for index, model in enumerate(config["models"]):
+        check_training(f"models[{index}].training", {**training, **model["training"]}, everything)
+    if config["networks"]:
+        check_files(config["networks"], config["models"])
+        for index, room in enumerate(chosen):
+            if trains(room):
+                refuse_training(f"experiments[{index}]", room.name)
+        check_networks("networks", config["networks"], chosen)
+        config["seeds"] = list(range(len(config["networks"])))
+    check_networks("seeds", config["seeds"], chosen)
+    for index, frame in enumerate(config["frames"]):
+        to = frame["options"].get("to", config["seeds"][0])
+        if to not in config["seeds"]:
+            refuse(f"frames[{index}].options.to", f"{to} is no seed. Allowed: one of {config['seeds']}")
+    if min(config["history"]["epochs"]) >= training["epochs"]:
+        refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
+    for room in chosen:
+        check_experiment(config, room)
+    if config["transfer"]["data"]["name"] == "same":
+        config["transfer"]["data"]["name"] = config["data"]["name"]
+    check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))
+
+
+def check_experiment(config: Config, room: Room) -> None:
+    """Refuse widths that no model has, epochs that are never reached, and what the experiment itself refuses."""
+    section, _, key = room.needs.widths.partition(".")
+    if key == "widths":
+        check_widths(section, config[section]["widths"], config["models"])
+    epochs = config["training"]["epochs"]
+    used = {*room.needs.states, *room.needs.permutations}
+    if section == "history":
+        late = [epoch for epoch in config["history"]["epochs"] if epoch > epochs]
+        if late:
+            refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+    if used & {"levels", "ticket_levels", "tickets", "second_tickets"} and config["pruning"]["rewind"] >= epochs:
+        rewind = config["pruning"]["rewind"]
+        refuse("pruning.rewind", f"{rewind} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+    for wrong, problem in room.check(config):
+        refuse(wrong, problem)
+
+
+def trains(room: Room) -> bool:
+    """Whether an experiment trains networks of its own, or needs checkpoints from the training of the others."""
+    return bool(TRAINED & {*room.needs.states, *room.needs.permutations, *room.needs.masks})
+
+
+def check_schema(config: Any, schema: Schema, key: str = "", *, fill: bool = False) -> None:
+    """Hold a config against a schema, more strictly than JSON Schema: 64.0 is no integer, infinity no number.
+
+    Args:
+        config: what is checked.
+        schema: the schema.
+        key: the key under which it stands in the whole config.
+        fill: set the defaults of models and methods that are left out, in place.
+    """
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            ),
+        }
+    )
+    changes = {"properties": _filling} if fill else {}
+    validator = validators.extend(Draft202012Validator, changes, type_checker=checker)(schema)
+    # A typo makes two errors, an unknown key and a missing one; the one that names the right key comes first.
+    errors = sorted(
+        validator.iter_errors(config), key=lambda error: (nearest_keys(error) == {}, list(map(str, error.path)))
+    )
+    if errors:
+        wrong, problem = explain(errors[0])
+        refuse(".".join(part for part in (key, wrong) if part), problem)
+
+
+def _filling(
+    validator: Any, properties: Mapping[str, Schema], instance: Any, schema: Schema
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name, inner in properties.items():
+            if "default" in inner:
+                instance.setdefault(name, copy.deepcopy(inner["default"]))
+    check_properties: Callable[..., Iterator[ValidationError]] = Draft202012Validator.VALIDATORS["properties"]
+    yield from check_properties(validator, properties, instance, schema)
+
+
+def explain(error: ValidationError) -> tuple[str, str]:
+    """Turn an error of the schema into the key and what is wrong with it."""
+    path = list(error.absolute_path)
+    key = spell_key(path)
+    if "propertyNames" in error.absolute_schema_path:
+        allowed = ", ".join(error.validator_value)
+        return spell_key([*path, error.instance]), f"not allowed with the other keys. Allowed: {allowed}"
+    if error.validator == "additionalProperties":
+        unknown = unknown_keys(error)[0]
+        return spell_key([*path, unknown]), (
+            f"unknown key{suggest(nearest_keys(error).get(unknown))} Allowed: {', '.join(error.schema['properties'])}"
+        )
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        near = difflib.get_close_matches(missing, map(str, error.instance), n=1)
+        if near:
+            return spell_key([*path, *near]), f"unknown key{suggest(missing)}"
+        return key, f"the key {missing!r} is missing."
+    if error.validator == "uniqueItems":
+        twice = next(value for i, value in enumerate(error.instance) if value in error.instance[:i])
+        return key, f"{twice!r} is given twice. Allowed: {describe(error.schema)}"
+    return key, f"{shorten(error.instance)} is not allowed{guess(error)} Allowed: {describe(error.schema)}"
+
+
+def guess(error: ValidationError) -> str:
+    """Say what a text was probably meant to be."""
+    value = error.instance
+    if isinstance(value, str) and error.validator == "enum":
+        return suggest(next(iter(difflib.get_close_matches(value, map(str, error.validator_value), n=1)), None))
+    # YAML reads 1e-3 as text, and Snakemake every number inside a list or a dictionary of --config.
+    if isinstance(value, str) and error.validator == "type":
+        try:
+            return f", it is text; in a config file, write {float(value):.12g} without quotes."
+        except ValueError:
+            pass
+    return f". {error.schema['description']}" if error.validator == "const" else "."
+
+
+def suggest(name: str | None) -> str:
+    """Ask whether a name was meant."""
+    return f"; did you mean {name!r}?" if name else "."
+
+
+def unknown_keys(error: ValidationError) -> list[str]:
+    """Return the keys of a section that its schema does not know."""
+    return [key for key in error.instance if key not in error.schema["properties"]]
+
+
+def nearest_keys(error: ValidationError) -> dict[str, str]:
+    """Map the unknown keys of an error to allowed ones that they resemble."""
+    if error.validator != "additionalProperties":
+        return {}
+    near = {key: difflib.get_close_matches(str(key), error.schema["properties"], n=1) for key in unknown_keys(error)}
+    return {key: matches[0] for key, matches in near.items() if matches}
+
+
+def describe(schema: Schema) -> str:
+    """Say in words what a schema allows."""
+    if "const" in schema:
+        return str(schema["const"]).lower() if isinstance(schema["const"], bool) else str(schema["const"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    kind = schema.get("type")
+    if "examples" in schema:
+        return f"text such as {schema['examples'][0]}"
+    if kind == "array":
+        least = schema.get("minItems", 0)
+        size = f"at least {least} " if least else ""
+        different = ", each once" if schema.get("uniqueItems") else ""
+        return f"a list of {size}items ({describe(schema['items'])}){different}"
+    if kind in ("integer", "number"):
+        bounds = {
+            "minimum": "of at least",
+            "exclusiveMinimum": "above",
+            "maximum": "of at most",
+            "exclusiveMaximum": "below",
+        }
+        limits = " and ".join(f"{words} {schema[bound]}" for bound, words in bounds.items() if bound in schema)
+        return f"{'a whole number' if kind == 'integer' else 'a number'} {limits}".strip()
+    if kind == "string":
+        return "text of letters, digits, _ and -, beginning with a letter or digit" if "pattern" in schema else "text"
+    if kind == "boolean":
+        return "true or false"
+    return "a section with keys of its own"
+
+
+def spell_key(path: Sequence[str | int]) -> str:
+    """Write the path of a key as in training.lr or models[0].widths."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def shorten(value: Any) -> str:
+    """Write a value in at most 80 characters."""
+    text = "an empty list" if value == [] else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_names(key: str, items: Sequence[Mapping[str, Any]], reserved: Sequence[str] = ()) -> None:
+    """Refuse names given twice, and names that mean something else."""
+    names = [item["name"] for item in items]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            refuse(f"{key}[{index}].name", f"{name!r} is given twice. Allowed: a name that no other item has")
+        if name in reserved:
+            refuse(f"{key}[{index}].name", f"{name!r} has a meaning of its own. Allowed: any other name")
+
+
+def check_training(key: str, training: Mapping[str, Any], everything: Schema) -> None:
+    """Refuse settings that contradict each other, those of a model together with those of the study."""
+    rules = {**everything["$defs"]["consistent_training"], "$defs": everything["$defs"]}
+    check_schema(dict(training), rules, key)
+    epochs = training["epochs"]
+    late = [epoch for epoch in training["checkpoints"] if epoch > epochs]
+    if late:
+        refuse(f"{key}.checkpoints", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
+    if training["milestones"] != sorted(training["milestones"]):
+        refuse(f"{key}.milestones", f"{training['milestones']} is not allowed. Allowed: increasing epochs")
+
+
+def check_networks(key: str, networks: Sequence[Any], chosen: Sequence[Room]) -> None:
+    """Refuse fewer networks than an experiment needs."""
+    for room in chosen:
+        needed, purpose = room.needs.networks, room.needs.purpose
+        if len(networks) < needed:
+            refuse(
+                key,
+                f"{networks} are too few for the experiment {room.name!r}. Allowed: at least {needed}, for {purpose}",
+            )
+
+
+def network_file(path: str, model: str, width: int | str) -> str:
+    """Return the file that an item of `networks` means for a model and width."""
+    return os.path.expanduser(path.replace("{model}", model).replace("{width}", str(width)))
+
+
+def check_files(networks: Sequence[str], models: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse files of networks that are missing, or that would stand for several networks."""
+    owner: dict[str, tuple[int, str, int]] = {}
+    for index, path in enumerate(networks):
+        for model in models:
+            for width in model["widths"]:
+                file, network = network_file(path, model["name"], width), (index, model["name"], width)
+                if not Path(file).is_file():
+                    refuse(f"networks[{index}]", f"{file!r} is no file. Allowed: files that exist")
+                if owner.setdefault(os.path.abspath(file), network) != network:
+                    refuse(
+                        f"networks[{index}]",
+                        f"{file!r} would be several networks. Allowed: a file for each, by {{model}} and {{width}} in "
+                        "its path where there are several models or widths",
+                    )
+
+
+def refuse_training(key: str, experiment: str) -> NoReturn:
+    """Refuse an experiment for which files from elsewhere are not enough."""
+    allowed = ", ".join(name for name, room in rooms().items() if not trains(room))
+    refuse(
+        key,
+        f"{experiment!r} trains networks, or needs checkpoints from their training, and not files from elsewhere."
+        f" Allowed: {allowed}",
+    )
+
+
+def check_widths(key: str, widths: Sequence[int], models: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a width that no model has."""
+    known = {width for model in models for width in model["widths"]}
+    for index, width in enumerate(widths):
+        if width not in known:
+            allowed = ", ".join(map(str, sorted(known)))
+            refuse(f"{key}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
+
+
+def check_folders(name: str, data_dir: str, results: Path) -> None:
+    """Refuse files where folders are needed, and a data folder that is neither there nor can be made."""
+    folder = Path(data_dir).expanduser()
+    if name == "image_folder" and not folder.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} is no folder. Allowed: the folder that holds a folder for each class")
+    if folder.exists() and not folder.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} is a file. Allowed: a folder, or a new one in a folder that exists")
+    if not folder.absolute().parent.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} does not exist. Allowed: a folder, or a new one in a folder that exists")
+    parts = ("networks", "permutations", "frames", "measurements", "tables", "figures")
+    for path in (results.parent, results, *(results / part for part in parts)):
+        if path.exists() and not path.is_dir():
+            refuse(
+                "study", f"{str(path)!r} is a file, and results go into a folder of that name. Allowed: another name"
+            )
