@@ -9,10 +9,7 @@ configfile: "config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/scheduling.smk"
 include: "workflow/rules/common.smk"
-include: "workflow/rules/paths.smk"
-include: "workflow/rules/batches.smk"
 include: "workflow/rules/data.smk"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -49,17 +50,11 @@ def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tup
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={**_environment(), "PYTHONPATH": str(root)},
+            env={**os.environ, "PYTHONPATH": str(root)},
         )
     if done.returncode:
         sys.exit(done.stderr)
     return [(rule, Planned(**wildcards)) for rule, wildcards in json.loads(done.stdout)]
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int) -> str:
@@ -87,6 +82,13 @@ def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work],
     for name, *columns in [*lines, ("all", sum(numbers), sum(cpus), sum(gpus), max(longest))]:
         table.append("{:24}{:8d}{:12.2f}{:12.2f}{:16.2f}".format(name, *columns))
     return "\n".join(table)
+
+
+def print_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int, log: str) -> None:
+    """Print the table of costs, and write it to a log; arguments as for ``table_of_cost``."""
+    table = table_of_cost(jobs, work, threads)
+    Path(log).write_text(f"{table}\n", encoding="utf-8")
+    print(table)
 
 
 class _Jobs(logging.Handler):

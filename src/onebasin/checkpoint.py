@@ -1,6 +1,7 @@
 """Checkpoints: the state of a network with the metadata that says where it comes from."""
 
 import functools
+import hashlib
 import importlib.metadata
 import subprocess
 from collections.abc import Mapping
@@ -41,6 +42,15 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str
         FileError: the file is missing, truncated, foreign, or no checkpoint.
     """
     return load_tensors(path, "checkpoint", device)
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of the names, shapes, types and values of a state."""
+    found = hashlib.sha256()
+    for name, tensor in state.items():
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 @functools.cache

@@ -68,7 +68,7 @@ def interval(values: np.ndarray, networks: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of the mean of values that share networks, by the jackknife over networks.
 
     In simulated cases (benchmarks/intervals.py) with 4, 6 and 10 networks, where a path's value is the sum of one
-    random effect of each of its networks, it held the true mean in 95 % for pairs and for triples; with noise of that size
+    random effect of each of its networks, it held the true mean in 95 % for pairs and for triples; with as much noise
     besides, in 95 to 98 %, and with noise alone in 99 %: it errs on the wide side. For the exponential of such sums it
     held 90 to 92 %. Resampling the pseudo-values held as many, within a percent.
 

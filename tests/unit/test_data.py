@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from onebasin import data, seeding
-from onebasin.data import DataError, Dataset
+from onebasin.data import DataError, Dataset, image_folder
 from onebasin.files import FileError, save_tensors
 
 
@@ -390,13 +390,13 @@ def test_the_first_training_images_are_of_all_classes(tmp_path, name):
 def decoded(monkeypatch):
     """The number of images of each decoding."""
     counts = []
-    decode = data._decode
+    decode = image_folder._decode
 
     def counted(paths, size):
         counts.append(len(paths))
         return decode(paths, size)
 
-    monkeypatch.setattr(data, "_decode", counted)
+    monkeypatch.setattr(image_folder, "_decode", counted)
     return counts
 
 

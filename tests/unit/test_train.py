@@ -18,7 +18,8 @@ from torch import nn
 from onebasin import checkpoint, models, seeding, train
 from onebasin.data import Dataset
 from onebasin.files import FileError
-from onebasin.train import Settings, TrainingError, rate
+from onebasin.train import Settings, TrainingError, compilation, loop, rate
+from onebasin.train import batches as images_of
 
 COMPILER = shutil.which(os.environ.get("CXX", "g++")) and os.path.exists(f"{sysconfig.get_path('include')}/Python.h")
 needs_compiler = pytest.mark.skipif(not COMPILER, reason="torch.compile needs g++ and the headers of Python")
@@ -99,15 +100,15 @@ def stopped_in(epoch):
             if record.getMessage().startswith(f"epoch {epoch}/"):
                 raise Stop
 
-    handler, level = Handler(), train.log.level
-    train.log.addHandler(handler)
-    train.log.setLevel(logging.INFO)
+    handler, level = Handler(), logging.getLogger("onebasin.train").level
+    logging.getLogger("onebasin.train").addHandler(handler)
+    logging.getLogger("onebasin.train").setLevel(logging.INFO)
     try:
         with pytest.raises(Stop):
             yield
     finally:
-        train.log.removeHandler(handler)
-        train.log.setLevel(level)
+        logging.getLogger("onebasin.train").removeHandler(handler)
+        logging.getLogger("onebasin.train").setLevel(level)
 
 
 def test_training_learns_and_writes_what_it_promises(tmp_path):
@@ -312,7 +313,9 @@ def test_a_missing_compiler_is_told(tmp_path):
     )
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("onebasin.train.TrainingError: torch.compile fails, so that compile must be false here: ")
+    assert last.startswith(
+        "onebasin.train.settings.TrainingError: torch.compile fails, so that compile must be false here: "
+    )
     assert "no-such-compiler" in last
     assert not (tmp_path / "run" / "training.csv").exists()
 
@@ -437,7 +440,7 @@ def test_seconds_of_epochs_before_the_stop_are_kept(tmp_path, monkeypatch):
     with stopped_in(4):
         run(tmp_path)
     clock = iter(range(0, 10**6, 1000))
-    monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: float(next(clock)))
     run(tmp_path)
     seconds = [float(row["seconds"]) for row in table(tmp_path)]
     assert max(seconds[:3]) < 1000
@@ -481,9 +484,9 @@ def test_kernels_made_otherwise_start_afresh(tmp_path, caplog, monkeypatch):
     settings = replace(SMALL, compile=True)
     with stopped_in(3):
         run(tmp_path, settings)
-    asked = train._compilation(torch.device("cpu"))
+    asked = compilation.options(torch.device("cpu"))
     monkeypatch.setattr(
-        train, "_compilation", lambda device: asked | {"cpp.enable_floating_point_contract_flag": "off"}
+        compilation, "options", lambda device: asked | {"cpp.enable_floating_point_contract_flag": "off"}
     )
     run(tmp_path, settings)
     assert "starting afresh" in caplog.text and "compilation" in caplog.text
@@ -674,7 +677,7 @@ def test_saving_by_time_does_not_change_the_result(tmp_path):
 def test_bytes_and_floats_on_the_device_train_alike(tmp_path, monkeypatch):
     dataset = blobs(shape=(3, 8, 8))
     run(tmp_path / "x", model=network("cnn", dataset=dataset), dataset=dataset)
-    monkeypatch.setattr(train, "_FLOAT_LIMIT_BYTES", 0)
+    monkeypatch.setattr(images_of, "_FLOAT_LIMIT_BYTES", 0)
     run(tmp_path / "y", model=network("cnn", dataset=dataset), dataset=dataset)
     assert results(tmp_path / "x") == results(tmp_path / "y")
 
@@ -709,7 +712,7 @@ def augmented(augment, padding=2, shape=(2, 5, 6), n=60):
     labels = torch.arange(n) % 2
     dataset = Dataset("random", images, labels, images[:2], labels[:2], 2)
     settings = replace(SMALL, augment=augment, crop_padding=padding)
-    held = train._Images(dataset, "train", settings, torch.device("cpu"))
+    held = images_of.Images(dataset, "train", settings, torch.device("cpu"))
     order = torch.randperm(n, generator=generator)
     batches = list(held.shuffled(order, 16, seeding.generator("augment")))
     assert [len(batch) for batch in batches] == [16, 16, 16, 12]
@@ -743,7 +746,7 @@ def test_each_image_is_flipped_and_cropped_on_its_own(augment):
 def test_test_images_are_never_augmented():
     dataset = blobs()
     settings = replace(SMALL, augment="flip_crop")
-    held = train._Images(dataset, "test", settings, torch.device("cpu"))
+    held = images_of.Images(dataset, "test", settings, torch.device("cpu"))
     assert torch.equal(torch.cat(list(held.in_order(4))), dataset.tensors("test")[0])
 
 

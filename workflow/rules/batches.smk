@@ -1,57 +1,386 @@
-"""What one job has in hand of what a rule makes: all of it, what its wildcards name, or a share of the pairs.
+"""What one job has in hand: one seed or all, one method or all, a share of the pairs; its files and params follow.
 
-Starting a job costs two seconds, more than its work in a small study; large studies want more jobs at once. The results
-do not depend on it.
+A class for each kind of work that has several rules or jobs of several sizes. Everything is given in the order of files.
 """
-
-
-class Batch:
-    """Items that a rule makes for one model and width, and how they are dealt out to jobs.
-
-    Args:
-        items: each a dictionary; their order is that of a job's files.
-        together: whether one job has all of them in hand.
-        by: otherwise, the keys that are wildcards; a job has the items that agree in these.
-    """
-
-    def __init__(self, items, together, by):
-        self.items = list(items)
-        self.by = () if together else by
-
-    @property
-    def patterns(self):
-        """The items of one job, as they stand in file names."""
-        named = {key: f"{{{key}}}" for key in self.by}
-        return unique({**item, **named} for item in self.items)
-
-    @property
-    def name(self):
-        """What stands for the items of one job in the names of its log and benchmark."""
-        return "-".join(f"{key}{{{key}}}" for key in self.by) or "all"
-
-    def of(self, wildcards):
-        """The items of one job."""
-        return [item for item in self.items if all(str(item[key]) == wildcards[key] for key in self.by)]
-
-
-def unique(items):
-    """The different items, in order."""
-    return list({str(item): item for item in items}.values())
-
 
 SEEDS_IN_HAND = Batch(({"seed": seed} for seed in SEEDS), config["seeds_together"], by=["seed"])
 FRAMES_IN_HAND = Batch(({"frame": name} for name in FRAMES), config["methods_together"], by=["frame"])
+CHILDREN = Batch(
+    ({"seed": seed, "shared": shared} for seed in SEEDS for shared in sorted(config["instability"]["epochs"])),
+    config["seeds_together"],
+    by=["seed", "shared"],
+)
+SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
+
+# Only the pairs of trained networks are worth sharing: there are many of them, and networks are large.
+SHARE = ".{scatteritem}" if SHARES > 1 else ""
 
 
-scattergather:
-    pairs=1,
+def of_inputs(function):
+    """Make a param of what names the inputs of a job. It runs no job again: other inputs do that by themselves."""
+    return lambda wildcards, input: function(wildcards)
 
 
-# Jobs that share the pairs of a model and width; more than one if a profile says so.
-SHARES = len(scatter.pairs("{scatteritem}"))
+def of_outputs(function):
+    """Make a param of what names the outputs of a job; they are the same however they are dealt out to jobs."""
+    return lambda wildcards, output: function(wildcards)
 
 
 def share_of(wildcards):
     """The number of the share that a job has in hand, and of all shares."""
     item = wildcards.scatteritem if "scatteritem" in wildcards.keys() else "1-of-1"
     return [int(number) for number in item.split("-of-")]
+
+
+def pruning_of(wildcards):
+    """How the networks of a model are pruned, and whether their output layer is pruned too."""
+    section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
+    return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
+
+
+def networks_at_level(wildcards):
+    """The networks that a pruning job makes."""
+    return [{**item, "level": int(wildcards.level)} for item in SEEDS_IN_HAND.of(wildcards)]
+
+
+def networks_to_prune(wildcards):
+    """The networks of a pruning job at the level before, and their masks; level 0 is the trained network."""
+    before = {"level": int(wildcards.level) - 1}
+    networks = [{**item, **before} for item in SEEDS_IN_HAND.of(wildcards)]
+    return {
+        "trained": expand([network(**item) for item in networks], **wildcards),
+        "masks": expand([mask_file(**item) for item in networks if before["level"]], **wildcards),
+    }
+
+
+def tickets_at(levels, **address):
+    """The networks that are trained under masks; each network of a pair is trained under the mask of the other one."""
+    return [
+        {"seed": seed, "level": level, **ticket, "source": source, **address}
+        for pair in TICKET_PAIRS
+        for source, seed in (pair, pair[::-1])
+        for level in levels
+        for ticket in TICKETS
+    ]
+
+
+def masks_at(levels):
+    """The networks whose masks are exchanged."""
+    return [{"seed": seed, "level": level} for level in levels for seed in SEEDS]
+
+
+class Retraining:
+    """What the jobs of a rule have in hand that trains networks under the masks of others.
+
+    Args:
+        name: of the rule.
+        levels: of pruning, whose masks are exchanged.
+        data: the data set on which networks are trained.
+        stage: at which the networks that exchange masks were matched.
+    """
+
+    def __init__(self, name, levels, data, stage):
+        self.on = {"data": data} if data == "second" else {}
+        self.stage = stage
+        items = tickets_at(levels, **self.on)
+        self.batch = Batch(items, config["seeds_together"], by=["seed", "level", "source"])
+        WORK[name] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(self.batch.of(wildcards))))
+
+    def rewound(self, wildcards):
+        """The networks that are trained again, at the epoch to which they are rewound."""
+        return unique({"seed": item["seed"], "epoch": REWIND, **self.on} for item in self.batch.of(wildcards))
+
+    def masks(self, wildcards):
+        """The networks whose masks they are trained under."""
+        return unique({"seed": item["source"], "level": item["level"]} for item in self.batch.of(wildcards))
+
+    def permutations(self, wildcards):
+        """What permutes the masks."""
+        return [{"method": method, **self.stage} for method in METHODS]
+
+    def inputs(self, wildcards):
+        """The files of all these."""
+        files = {
+            "rewound": [network(**address) for address in self.rewound(wildcards)],
+            "masks": [mask_file(**address) for address in self.masks(wildcards)],
+            "permutations": [permutations(**address) for address in self.permutations(wildcards)],
+        }
+        return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
+
+
+class Alignment:
+    """What the jobs of a rule match.
+
+    Args:
+        name: of the rule.
+        stages: at which networks are matched.
+        by: wildcards of its jobs, where they do not have all methods in hand.
+    """
+
+    def __init__(self, name, stages, by=("method",)):
+        self.share = SHARE if name == "align" else ""
+        self.pairs = HISTORY_PAIRS if name == "align_history" else PAIRS
+        self.across = {"data": "across"} in stages
+        items = ({"method": method, **stage} for method in METHODS for stage in stages)
+        self.batch = Batch(items, config["methods_together"], by=by)
+        WORK[name] = Work(ESTIMATE, self.amount)
+
+    def methods(self, wildcards):
+        """The settings of the methods of a job."""
+        return [stable(METHODS[name]) for name in unique(item["method"] for item in self.batch.of(wildcards))]
+
+    def stages(self, wildcards):
+        """The stages of a job."""
+        return unique({key: item[key] for key in item if key != "method"} for item in self.batch.of(wildcards))
+
+    def networks(self, wildcards):
+        """The networks that are matched."""
+        stages = [{}] * self.across + [stage for stage in self.stages(wildcards) if stage != {"data": "across"}]
+        return [{"seed": seed, **stage} for stage in stages for seed in SEEDS]
+
+    def pairs_of(self, wildcards):
+        """The pairs of a job."""
+        return share(self.pairs, *share_of(wildcards))
+
+    def outputs(self, kind):
+        """The files that a job makes, and that go once they are put together where it has a share in hand."""
+        files = [permutations(**item, share=self.share, kind=kind) for item in self.batch.patterns]
+        return temp(files) if self.share else files
+
+    def files(self, wildcards):
+        """The checkpoints of the networks."""
+        return expand([network(**item) for item in self.networks(wildcards)], **wildcards)
+
+    def amount(self, wildcards):
+        """What a job does."""
+        pairs = len(self.stages(wildcards)) * len(self.pairs_of(wildcards)) + self.across * len(SEEDS) ** 2
+        return Amount(matchings=pairs, methods=self.methods(wildcards), networks=len(self.networks(wildcards)))
+
+
+def matchings_of_frames(names):
+    """What frames are counted as: matchings of two networks, for each pair of networks."""
+    return [matching for name in names for matching in matchings_of(FRAMES[name])]
+
+
+def frames_in_hand(wildcards):
+    """The names of the frames of a job."""
+    return [item["frame"] for item in FRAMES_IN_HAND.of(wildcards)]
+
+
+def amount_of_frames(wildcards):
+    """What a job does."""
+    names = frames_in_hand(wildcards)
+    return Amount(
+        matchings=len(PAIRS),
+        methods=matchings_of_frames(names),
+        evaluations=sum(points_of(FRAMES[name]) for name in names),
+        networks=2 * len(SEEDS),
+    )
+
+
+def stages_compared(wildcards):
+    """The stages whose permutations are compared: epochs, and levels of pruning where the study prunes this width."""
+    prunes = any(ROOMS[name].needs.widths == "pruning.widths" for name in config["experiments"])
+    pruned = prunes and int(wildcards.width) in config["pruning"]["widths"]
+    return STAGES["history"] + (STAGES["levels"] if pruned else [])
+
+
+def listed(sets, names, wildcards):
+    """What some sets hold, one after another."""
+    found = [sets[name](wildcards) if callable(sets[name]) else sets[name] for name in names]
+    return [item for items in found for item in items]
+
+
+class Measurement:
+    """What the measuring jobs of an experiment have in hand.
+
+    Args:
+        room: the experiment.
+    """
+
+    def __init__(self, room):
+        self.room, self.needs = room, room.needs
+        self.shares = SHARES if room.needs.shared else 1
+        self.share = SHARE if self.shares > 1 else ""
+        self.batch = Batch(
+            ({"part": part} for part in parts_of(self.needs.parts)), config["methods_together"], ["part"]
+        )
+        self.pairs = HISTORY_PAIRS if self.needs.widths.startswith("history") else PAIRS
+        WORK[f"{room.name}_measure"] = Work(ESTIMATE, self.amount)
+
+    def parts(self, wildcards):
+        """The parts of a job."""
+        return [item["part"] for item in self.batch.of(wildcards)]
+
+    def levels(self, wildcards):
+        """The levels of pruning of a job, one for each part, where they are its parts."""
+        levels = {f"level{stage['level']}": stage["level"] for stage in STAGES.get("levels", [])}
+        return [levels[part] for part in self.parts(wildcards)] if self.needs.parts == ("levels",) else []
+
+    def names(self, known, kind, wildcards):
+        """The methods or frames of a job: those among its parts, or all that the experiment uses."""
+        if kind in self.needs.parts:
+            return [part for part in self.parts(wildcards) if part in known]
+        return list(known) if kind in self.needs.uses else []
+
+    def methods(self, wildcards):
+        """The settings of the methods of a job."""
+        return [stable(METHODS[name]) for name in self.names(METHODS, "methods", wildcards)]
+
+    def frames(self, wildcards):
+        """The settings of the frames of a job."""
+        return [stable(FRAMES[name]) for name in self.names(FRAMES, "frames", wildcards)]
+
+    def of_levels(self, items, wildcards):
+        """The items without those of levels that other jobs have in hand."""
+        levels = self.levels(wildcards)
+        return [item for item in items if not levels or "level" not in item or item["level"] in levels]
+
+    def networks(self, wildcards):
+        """The networks that a job reads."""
+        return self.of_levels(listed(NETWORKS_OF, self.needs.states, wildcards), wildcards)
+
+    def masks(self, wildcards):
+        """The networks whose masks it reads."""
+        return self.of_levels(listed(NETWORKS_OF, self.needs.masks, wildcards), wildcards)
+
+    def stages(self, wildcards):
+        """The stages at which it looks, the last epoch among them by its number."""
+        names = self.needs.permutations or self.needs.states
+        stages = listed(STAGES, [name for name in names if name in ("history", "compared")], wildcards)
+        return [stage or {"epoch": LAST_EPOCH} for stage in stages]
+
+    def permutations(self, wildcards):
+        """The permutations that it reads."""
+        stages = self.of_levels(listed(STAGES, self.needs.permutations, wildcards), wildcards)
+        methods = self.names(METHODS, "methods", wildcards)
+        return [{"method": method, **stage} for method in methods for stage in stages]
+
+    def inputs(self, wildcards):
+        """The files of all these."""
+        frames = self.names(FRAMES, "frames", wildcards) if self.needs.frames else []
+        files = {
+            "data": [DATA[name] for name in self.needs.data],
+            "networks": [network(**address) for address in self.networks(wildcards)],
+            "masks": [mask_file(**address) for address in self.masks(wildcards)],
+            "permutations": [permutations(**address) for address in self.permutations(wildcards)],
+            "frames": [frame_file(name) for name in frames],
+        }
+        return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
+
+    def settings(self, wildcards):
+        """How it measures, and the section of the experiment."""
+        found = stable(config[self.room.name], without=self.needs.unread) if self.room.settings else {}
+        if self.needs.data:
+            without = ["points"] + (["correction"] if not self.needs.corrected else [])
+            if self.needs.corrected and config["barrier"]["correction"] == "none":
+                without.append("fit_images")
+            found |= stable(config["barrier"], without=without)
+        if self.needs.points:
+            section, _, key = self.needs.points.partition(".")
+            found["points"] = config[section][key]
+        if self.needs.masks:
+            found["output_layer"] = pruning_of(wildcards)["output_layer"]
+        return stable(found)
+
+    def amount(self, wildcards):
+        """What a job does."""
+        methods, frames = self.methods(wildcards), self.frames(wildcards)
+        networks = self.networks(wildcards)
+        counts = Counts(
+            networks=len(SEEDS),
+            pairs=len(self.pairs),
+            methods=len(methods),
+            frames=len(frames),
+            unpermuted=int("none" not in self.needs.parts or "none" in self.parts(wildcards)),
+            states=len(networks),
+            stages=len(self.stages(wildcards)),
+            layers=len(ESTIMATE.layers(MODELS[wildcards.model], int(wildcards.width))),
+        )
+        work = self.room.work(self.settings(wildcards), counts)
+        framings = work.get("framings", 0)
+        return Amount(
+            matchings=framings or work.get("matchings", 0),
+            methods=matchings_of_frames([frame["name"] for frame in frames]) if framings else methods,
+            evaluations=math.ceil(work.get("evaluations", 0) / self.shares),
+            correction=work.get("correction"),
+            networks=len(networks),
+        )
+
+
+def parts_of(kinds):
+    """The names of the parts of a measurement: `none`, methods, frames, levels; `all` where it is not divided."""
+    names = {
+        "none": ["none"],
+        "methods": list(METHODS),
+        "frames": list(FRAMES),
+        "levels": [f"level{stage['level']}" for stage in STAGES.get("levels", [])],
+    }
+    return [name for kind in kinds for name in names[kind]] if kinds else ["all"]
+
+
+def configurations_of(room):
+    """The models and widths at which an experiment is measured: where it finds every network that it needs."""
+    return [
+        (model, width)
+        for model, width in configurations_at(room.needs.widths)
+        if all(
+            NETWORKS_OF[name](SimpleNamespace(model=model, width=width))
+            for name in room.needs.states
+            if callable(NETWORKS_OF.get(name))
+        )
+    ]
+
+
+def gathered(room, wildcards):
+    """The files from which the tables of an experiment are made, by the names of their sources."""
+    files = {}
+    for source, kinds in room.gathers.items():
+        kind, _, name = source.rpartition(" ")
+        if kind == "table":
+            files[f"table_{name}"] = TABLE.format(table=name)
+            continue
+        shares = [f".{number}-of-{SHARES}" for number in range(1, SHARES + 1)] if SHARES > 1 else [""]
+        files[source] = [
+            gathered_file(source, part, share).format(model=model, width=width)
+            for model, width in configurations_of(room)
+            for part in parts_of(kinds)
+            for share in (shares if source in ROOMS and ROOMS[source].needs.shared else [""])
+        ]
+    for name in room.tables:
+        if name != room.name:
+            files[name] = [
+                measurement_file(name, "all").format(model=model, width=width)
+                for model, width in configurations_of(room)
+            ]
+    return files
+
+
+def gathered_file(source, part, share):
+    """A file that a table is made from."""
+    if source == "matching":
+        return permutations(method=part, kind="csv")
+    if source == "frame":
+        return frame_file(part, kind="csv")
+    return measurement_file(source, f"{part}{share}")
+
+
+def measurement_file(table, part):
+    """A measurement, of which model and width are wildcards."""
+    return MEASUREMENT.replace("{table}", table).replace("{part}", part)
+
+
+def settings_of_table(room):
+    """The settings of its section that a table depends on, and the number of points."""
+    found = stable(config[room.name], without=room.needs.unread) if room.settings else {}
+    section, _, key = (room.needs.points or "").partition(".")
+    return stable({**found, "points": config[section][key]} if section else found)
+
+
+def asked(room, wildcards):
+    """The results of an experiment that was asked for by its name; the line that says why it cannot be had."""
+    if config["networks"] and validation.trains(room):
+        validation.refuse_training("networks", room.name)
+    validation.check_networks("seeds", SEEDS, [room])
+    validation.check_experiment(config, room)
+    return results_of([room.name])

@@ -17,6 +17,7 @@ sys.path[:0] = [str(path) for path in (ROOT, LIBRARY) if str(path) not in sys.pa
 
 from onebasin.experiments import Counts, rooms
 from workflow import own_code, validation
+from workflow.batches import Batch, share, unique
 from workflow.estimate import Amount, Estimate, Work, matchings_of, points_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
@@ -27,8 +28,10 @@ own_code.check(config["models"], CODE_FOLDERS, installed=not workflow.deployment
 
 # Jobs find the library beside the Snakefile, also in an environment in which it is not installed, and the user's models.
 OWN_FOLDERS = [own_code.folder(model["factory"], CODE_FOLDERS) for model in config["models"] if "factory" in model]
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys(map(str, filter(None, [LIBRARY, *OWN_FOLDERS, os.environ.get("PYTHONPATH")])))
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(map(str, filter(None, [LIBRARY, *OWN_FOLDERS, os.environ.get("PYTHONPATH")])))
+    )
 )
 
 # glibc hands every large tensor back to the system as soon as it is freed, and takes it again page by page at the next
@@ -44,9 +47,31 @@ MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 FRAMES = {frame["name"]: frame for frame in config["frames"]}
 LAST_EPOCH = config["training"]["epochs"]
+# Epochs at which the history of networks is looked at; the last one is that of every other experiment.
+HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
+HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT
+REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
+REWIND = config["pruning"]["rewind"]
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
+LEVELS = list(range(1, config["pruning"]["levels"] + 1))
+
+# The masks under which a network is trained again besides its own: that of another network as it is, at random with as
+# many weights in every layer, and permuted as each method says.
+TICKETS = [{"mask": "unpermuted"}, {"mask": "random"}, *({"mask": "permuted", "method": name} for name in METHODS)]
+TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else PAIRS
+TICKET_LEVELS = sorted(config["tickets"]["levels"])
+
 ESTIMATE = Estimate(config)
 # The work of the jobs of each rule, by the name of the rule.
 WORK = {}
+
+
+scattergather:
+    pairs=1,
+
+
+# Jobs that share the pairs of a model and width; more than one if a profile says so.
+SHARES = len(scatter.pairs("{scatteritem}"))
 
 
 pathvars:
@@ -86,7 +111,11 @@ def architecture_of(wildcards):
     """The model but for its width: its family and the options of the family, or its factory and the hash of its code."""
     model = MODELS[wildcards.model]
     architecture = stable(model, without=("name", "widths", "training"))
-    return {**architecture, "code": own_code.digest(model["factory"], CODE_FOLDERS)} if "factory" in model else architecture
+    return (
+        {**architecture, "code": own_code.digest(model["factory"], CODE_FOLDERS)}
+        if "factory" in model
+        else architecture
+    )
 
 
 def training_of(wildcards):
@@ -106,3 +135,8 @@ def configurations_at(key):
     section, _, name = key.partition(".")
     widths = config[section][name] if isinstance(config[section][name], list) else [config[section][name]]
     return [(name, width) for name, model in MODELS.items() for width in model["widths"] if width in widths]
+
+
+include: "paths.smk"
+include: "batches.smk"
+include: "scheduling.smk"

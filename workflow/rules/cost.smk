@@ -4,7 +4,7 @@ Needs: nothing, and no job of the study runs.
 Makes: a table on the terminal, and in its log: jobs, CPU-hours and GPU-hours of each rule.
 """
 
-from workflow.plan import planned_jobs, table_of_cost
+from workflow.plan import planned_jobs, print_cost
 
 
 rule cost:
@@ -13,6 +13,4 @@ rule cost:
         log_of("cost"),
     localrule: True
     run:
-        table = table_of_cost(planned_jobs(ROOT, config, SHARES), WORK, config["resources"]["threads"])
-        Path(log[0]).write_text(f"{table}\n")
-        print(table)
+        print_cost(planned_jobs(ROOT, config, SHARES), WORK, config["resources"]["threads"], log[0])

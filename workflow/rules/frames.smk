@@ -4,28 +4,6 @@ Needs: the trained networks of a model and width, and the data set.
 Makes: for each frame one file of permutations, and a table of what its method reached.
 """
 
-
-def matchings_of_frames(names):
-    """What frames are counted as: matchings of two networks, for each pair of networks."""
-    return [matching for name in names for matching in matchings_of(FRAMES[name])]
-
-
-def frames_in_hand(wildcards):
-    """The names of the frames of a job."""
-    return [item["frame"] for item in FRAMES_IN_HAND.of(wildcards)]
-
-
-def amount_of_frames(wildcards):
-    """What a job does."""
-    names = frames_in_hand(wildcards)
-    return Amount(
-        matchings=len(PAIRS),
-        methods=matchings_of_frames(names),
-        evaluations=sum(points_of(FRAMES[name]) for name in names),
-        networks=2 * len(SEEDS),
-    )
-
-
 # Without frames there would be no output.
 if FRAMES:
     WORK["frames"] = Work(ESTIMATE, amount_of_frames)

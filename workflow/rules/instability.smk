@@ -4,12 +4,6 @@ Needs: the data set.
 Makes: networks whose first epochs are those of their parent, and a table of their epochs.
 """
 
-CHILDREN = Batch(
-    ({"seed": seed, "shared": shared} for seed in SEEDS for shared in sorted(config["instability"]["epochs"])),
-    config["seeds_together"],
-    by=["seed", "shared"],
-)
-
 NETWORKS_OF["children"] = CHILDREN.items
 WORK["train_children"] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(CHILDREN.of(wildcards))))
 
@@ -35,7 +29,7 @@ rule train_children:
     params:
         architecture=architecture_of,
         training=training_of,
-        networks=CHILDREN.of,
+        networks=of_outputs(CHILDREN.of),
         epochs=[LAST_EPOCH],
     script:
         "../scripts/train.py"

@@ -24,7 +24,9 @@ def at(epoch):
     return {} if epoch == LAST_EPOCH else {"epoch": epoch}
 
 
-def folder(seed, width="{width}", data="first", shared=None, level=None, mask=None, method=None, source=None, epoch=None):
+def folder(
+    seed, width="{width}", data="first", shared=None, level=None, mask=None, method=None, source=None, epoch=None
+):
     """Where the training of a network puts its files."""
     parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
     parts += ["second"] if data == "second" else []

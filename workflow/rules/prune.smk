@@ -4,27 +4,9 @@ Needs: the trained networks of a model and width, their checkpoints at the epoch
 Makes: the mask of every network at every level, the network trained again under it, and a table of its epochs.
 """
 
-LEVELS = list(range(1, config["pruning"]["levels"] + 1))
-
 STAGES["levels"] = [{"level": level} for level in LEVELS]
 NETWORKS_OF["levels"] = [{"seed": seed, "level": level} for level in LEVELS for seed in SEEDS]
 WORK["prune"] = WORK["train"]
-
-
-def pruning_of(wildcards):
-    """How the networks of a model are pruned, and whether their output layer is pruned too."""
-    section = stable(config["pruning"], without=("widths", "levels", "output_layer", "points"))
-    return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
-
-
-def networks_to_prune(wildcards):
-    """The networks of a pruning job at the level before, and their masks; level 0 is the trained network."""
-    before = {"level": int(wildcards.level) - 1}
-    networks = [{**item, **before} for item in SEEDS_IN_HAND.of(wildcards)]
-    return {
-        "trained": expand([network(**item) for item in networks], **wildcards),
-        "masks": expand([mask_file(**item) for item in networks if before["level"]], **wildcards),
-    }
 
 
 rule prune:
@@ -52,7 +34,7 @@ rule prune:
         architecture=architecture_of,
         training=training_of,
         pruning=pruning_of,
-        networks=lambda wildcards: [{**item, "level": int(wildcards.level)} for item in SEEDS_IN_HAND.of(wildcards)],
+        networks=of_outputs(networks_at_level),
         epochs=[LAST_EPOCH],
     script:
         "../scripts/prune.py"

@@ -4,13 +4,6 @@ Needs: the data set.
 Makes: the checkpoints of every network at the epochs that are kept, and a table of its epochs.
 """
 
-# Epochs at which the history of networks is looked at; the last one is that of every other experiment.
-HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST_EPOCH}) + [LAST_EPOCH]
-HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT
-REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
-REWIND = config["pruning"]["rewind"]
-EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
-
 STAGES["history"] = [at(epoch) for epoch in HISTORY]
 NETWORKS_OF["history"] = [{"seed": seed, **at(epoch)} for epoch in HISTORY for seed in SEEDS]
 NETWORKS_OF["rewound"] = [{"seed": seed, **at(epoch)} for epoch in REWOUND for seed in SEEDS]
@@ -38,7 +31,7 @@ rule train:
     params:
         architecture=architecture_of,
         training=training_of,
-        networks=SEEDS_IN_HAND.of,
+        networks=of_outputs(SEEDS_IN_HAND.of),
         epochs=EPOCHS,
     script:
         "../scripts/train.py"

@@ -4,7 +4,6 @@ Needs: the second data set.
 Makes: the networks, with a checkpoint at the epoch to rewind to, and a table of their epochs.
 """
 
-SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
 SECOND_EPOCHS = sorted({LAST_EPOCH, *([REWIND] if REWIND < LAST_EPOCH else [])})
 
 NETWORKS_OF["second"] = SECOND.items
@@ -34,7 +33,7 @@ rule train_second:
     params:
         architecture=architecture_of,
         training=training_of,
-        networks=SECOND.of,
+        networks=of_outputs(SECOND.of),
         epochs=SECOND_EPOCHS,
     script:
         "../scripts/train.py"

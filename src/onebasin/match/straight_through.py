@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from onebasin import seeding
+from onebasin.adam import adam_step
 from onebasin.landscape.evaluate import losses
 from onebasin.landscape.interpolate import interpolate, line, random_points
 from onebasin.match.frames import merge_many
@@ -115,7 +116,7 @@ def ste(
 
 
 class _Adam:
-    """Adam (Kingma and Ba 2015) in one operation per tensor; ``torch.optim`` loads a compiler, which costs seconds."""
+    """Adam for tensors of different size: the learning rate of each is a share of its standard deviation."""
 
     def __init__(self, tensors: Mapping[str, Tensor], lr: float) -> None:
         self.tensors = tensors
@@ -127,16 +128,7 @@ class _Adam:
         self.count.add_(1)
         for key, tensor in self.tensors.items():
             first, second = self.moments[key]
-            torch.ops.aten._fused_adam_(
-                *([tensor], [gradients[key]], [first], [second], [], [self.count]),
-                lr=self.rates[key],
-                beta1=0.9,
-                beta2=0.999,
-                weight_decay=0.0,
-                eps=1e-8,
-                amsgrad=False,
-                maximize=False,
-            )
+            adam_step([tensor], [gradients[key]], [[first], [second]], self.count, self.rates[key])
 
 
 def _gradients(

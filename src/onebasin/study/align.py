@@ -17,7 +17,7 @@ from onebasin.match import similarity
 from onebasin.permutation import Permutation
 from onebasin.study import match, network
 from onebasin.study.device import device
-from onebasin.study.finished import Finished, digest
+from onebasin.study.finished import Finished
 from onebasin.study.job import Job
 from onebasin.study.memory import peak
 from onebasin.study.study import Method
@@ -126,7 +126,7 @@ def _matched(
 ) -> Iterator[tuple[tuple[int, int], Permutation, dict[str, Any]]]:
     """Yield each pair, the permutation that takes its second network into the frame of the first, and its row."""
     first, second = states
-    digests = [{seed: digest(state) for seed, state in some.items()} for some in states]
+    digests = [{seed: checkpoint.digest(state) for seed, state in some.items()} for some in states]
     for a, b in pairs:
         shaped_by = [digests[0][a], digests[1][b]]
         if kept := finished.load((a, b), shaped_by):

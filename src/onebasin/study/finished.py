@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from onebasin import permutation
 from onebasin.checkpoint import provenance
@@ -70,12 +69,3 @@ class Finished:
     def _hash(self, digests: list[str]) -> str:
         text = json.dumps([self.shaped_by, digests], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest(state: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of the names, shapes and values of a state."""
-    found = hashlib.sha256()
-    for name, tensor in state.items():
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()

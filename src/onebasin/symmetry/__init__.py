@@ -24,9 +24,10 @@ from torch.utils._pytree import tree_leaves
 
 from onebasin import seeding
 from onebasin.permutation import Permutation
-from onebasin.symmetry.axes import UNIT, atoms, is_open, product, resolve
+from onebasin.symmetry.axes import UNIT, atoms, product, resolve
 from onebasin.symmetry.groups import Group, Place, State, Symmetry, stack
 from onebasin.symmetry.layers import layers
+from onebasin.symmetry.reshapes import is_open
 from onebasin.symmetry.trace import Operations, SymmetryError, Trace, copied, evaluation, state_of
 
 __all__ = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,17 +15,12 @@ from torch import Tensor
 from onebasin.permutation import Permutation
 from onebasin.symmetry.axes import (
     Atom,
-    Product,
-    Share,
-    Shuffle,
-    Sum,
     Term,
     atoms,
-    concatenation,
     product,
     resolve,
-    size,
 )
+from onebasin.symmetry.units import Axis, Occurrence, arithmetic, companions_of
 
 State = Mapping[str, Tensor]
 
@@ -54,108 +48,6 @@ class Group:
     def block_size(self) -> int:
         """The number of units in one block."""
         return self.size // self.blocks
-
-
-@dataclass(frozen=True)
-class _Occurrence:
-    """Where one atom lies along an axis: the unit at each index (-1 where absent), and the index step per unit."""
-
-    item: Atom
-    units: np.ndarray
-    stride: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """An axis as index arithmetic: index = place[offset + sum over occurrences of stride × unit]."""
-
-    place: np.ndarray
-    offset: np.ndarray
-    occurrences: list[_Occurrence]
-
-    def units(self, item: Atom) -> np.ndarray:
-        """Return the unit of an atom at each index, -1 where it is absent; an atom that occurs is present once."""
-        return np.max([o.units for o in self.occurrences if o.item is item], axis=0)
-
-
-def _arithmetic(term: Term) -> _Axis:
-    assert not isinstance(term, Share)
-    length = size(term)
-    if isinstance(term, Atom):
-        ones = np.ones(length, dtype=np.int64)
-        return _Axis(np.arange(length), 0 * ones, [_Occurrence(term, np.arange(length), ones)])
-    if isinstance(term, Product):
-        result = _Axis(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), [])
-        for factor in term.factors:
-            inner = _arithmetic(factor)
-            old, new = len(result.offset), len(inner.offset)
-            slow, fast = np.repeat(np.arange(old), new), np.tile(np.arange(new), old)
-            result = _Axis(
-                result.place[slow] * new + inner.place[fast],
-                result.offset[slow] * new + inner.offset[fast],
-                [_Occurrence(o.item, o.units[slow], o.stride[slow] * new) for o in result.occurrences]
-                + [_Occurrence(o.item, o.units[fast], o.stride[fast]) for o in inner.occurrences],
-            )
-        return result
-    if isinstance(term, Shuffle):
-        inner, order = _arithmetic(concatenation(term.parts)), np.array(term.order)
-        return _Axis(
-            np.argsort(order)[inner.place],
-            inner.offset[order],
-            [_Occurrence(o.item, o.units[order], o.stride[order]) for o in inner.occurrences],
-        )
-    places: list[np.ndarray] = []
-    offsets: list[np.ndarray] = []
-    occurrences: list[_Occurrence] = []
-    start = 0
-    for part in term.parts:
-        inner = _arithmetic(part)
-        end = start + len(inner.offset)
-        places.append(inner.place + start)
-        offsets.append(inner.offset + start)
-        for o in inner.occurrences:
-            units, stride = np.full(length, -1), np.zeros(length, dtype=np.int64)
-            units[start:end], stride[start:end] = o.units, o.stride
-            occurrences.append(_Occurrence(o.item, units, stride))
-        start = end
-    return _Axis(np.concatenate(places), np.concatenate(offsets), occurrences)
-
-
-def _companions(term: Term) -> Iterator[tuple[Atom, set[Atom], Counter[Atom]]]:
-    """For every occurrence of an atom, yield which atoms are always indexed with it, and how often at most.
-
-    Parts of a sum exclude each other.
-    """
-    if isinstance(term, Atom):
-        yield term, set(), Counter()
-    elif isinstance(term, Sum | Shuffle):
-        for part in term.parts:
-            yield from _companions(part)
-    elif isinstance(term, Product):
-        for position, factor in enumerate(term.factors):
-            others = Product(term.factors[:position] + term.factors[position + 1 :])
-            always, most = _always(others), _most(others)
-            for item, companions, count in _companions(factor):
-                yield item, companions | always, count + most
-
-
-def _always(term: Term) -> set[Atom]:
-    if isinstance(term, Product):
-        return {item for factor in term.factors for item in _always(factor)}
-    return {term} if isinstance(term, Atom) else set()
-
-
-def _most(term: Term) -> Counter[Atom]:
-    count: Counter[Atom] = Counter()
-    if isinstance(term, Atom):
-        count[term] = 1
-    elif isinstance(term, Product):
-        for factor in term.factors:
-            count += _most(factor)
-    elif isinstance(term, Sum | Shuffle):
-        for part in term.parts:
-            count |= _most(part)
-    return count
 
 
 def _listed(places: Sequence[tuple[str, int]], limit: int | None) -> str:
@@ -229,7 +121,7 @@ class Symmetry:
     ) -> None:
         self.parameters = parameters
         self._terms = {key: [resolve(term) for term in terms] for key, terms in state_axes.items()}
-        self._codes: dict[str, list[_Axis]] = {}
+        self._codes: dict[str, list[Axis]] = {}
         self._places: dict[str, list[Place]] = {}
         self._atoms = self._name_atoms()
         self._names = {item: name for name, item in self._atoms.items()}
@@ -301,7 +193,7 @@ class Symmetry:
         beside: dict[Atom, dict[Atom, None]] = {}
         for unresolved in tensors:
             terms = [resolve(term) for term in unresolved]
-            for item, companions, count in _companions(product(terms)):
+            for item, companions, count in companions_of(product(terms)):
                 if item in self._names:
                     once = {other: None for other in companions if count[other] == 1}
                     beside[item] = {o: None for o in beside[item] if o in once} if item in beside else once
@@ -468,9 +360,9 @@ class Symmetry:
             result.append(code.place[index])
         return result
 
-    def _code(self, key: str) -> list[_Axis]:
+    def _code(self, key: str) -> list[Axis]:
         if key not in self._codes:
-            self._codes[key] = [_arithmetic(term) for term in self._terms[key]]
+            self._codes[key] = [arithmetic(term) for term in self._terms[key]]
         return self._codes[key]
 
     def places(self, name: str) -> list[Place]:
@@ -500,16 +392,16 @@ class Symmetry:
     def _moves(self, term: Term) -> bool:
         return any(item in self._names for item in atoms(term))
 
-    def _table(self, key: str, axis: int, occurrence: _Occurrence) -> Tensor:
+    def _table(self, key: str, axis: int, occurrence: Occurrence) -> Tensor:
         """Flat indices [units, features] into a tensor: for each unit of a group the elements that belong to it."""
         return self._rows(self._code(key), axis, occurrence)
 
     def _positions(self, name: str, term: Term) -> Tensor:
         """Indices [units, k] along an axis at which a group's units lie, where it first occurs there."""
-        code = _arithmetic(term)
+        code = arithmetic(term)
         return self._rows([code], 0, next(o for o in code.occurrences if o.item is self._atoms[name]))
 
-    def _rows(self, codes: list[_Axis], axis: int, occurrence: _Occurrence) -> Tensor:
+    def _rows(self, codes: list[Axis], axis: int, occurrence: Occurrence) -> Tensor:
         shape = [len(code.offset) for code in codes]
         unit = np.zeros(shape, dtype=np.int64)
         inside = np.ones(shape, dtype=bool)

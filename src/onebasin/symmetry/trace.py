@@ -12,8 +12,10 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry.axes import UNIT, Term, atom, fix, settle
-from onebasin.symmetry.rules import ELEMENTWISE, RULES, Unsupported, constant, pointwise
+from onebasin.symmetry.axes import UNIT, Term, atom, fix
+from onebasin.symmetry.layer_rules import RULES
+from onebasin.symmetry.reshapes import settle
+from onebasin.symmetry.rules import ELEMENTWISE, Unsupported, constant, pointwise
 
 
 class SymmetryError(ValueError):

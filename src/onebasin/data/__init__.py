@@ -1,0 +1,20 @@
+"""Image classification data sets, held in memory as one tensor of bytes per split."""
+
+from onebasin.data.dataset import DataError, Dataset, open_, save
+from onebasin.data.sources import DATASETS, IMAGE_SIZE, load
+from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, stratified_split, vary
+
+__all__ = [
+    "DATASETS",
+    "IMAGE_SIZE",
+    "TEST_FRACTION",
+    "VARIANTS",
+    "DataError",
+    "Dataset",
+    "hold_out",
+    "load",
+    "open_",
+    "save",
+    "stratified_split",
+    "vary",
+]

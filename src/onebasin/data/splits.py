@@ -1,0 +1,116 @@
+"""Data sets made from a data set: split, held out, varied."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from onebasin import seeding
+from onebasin.data.dataset import DataError, Dataset
+
+TEST_FRACTION = 0.2
+VARIANTS = ("none", "inverted", "rotated")
+
+
+def stratified_split(labels: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split examples at random so that both parts hold each class in proportion.
+
+    Args:
+        labels: int64 [n].
+        fraction: share of the second part; its size is `fraction * n`, rounded up.
+        generator: decides which examples go where.
+
+    Returns:
+        Sorted indices of the first and of the second part, int64.
+    """
+    counts = torch.bincount(labels)
+    size = math.ceil(fraction * len(labels))
+    quota = counts.double() * (size / len(labels))
+    take = quota.floor().long()
+    remainder = torch.argsort(quota - take, descending=True, stable=True)
+    take[remainder[: size - int(take.sum())]] += 1
+    second = []
+    for label, number in enumerate(take.tolist()):
+        members = torch.nonzero(labels == label).flatten()
+        second.append(members[torch.randperm(len(members), generator=generator)[:number]])
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    chosen[torch.cat(second)] = True
+    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def split_off_test(name: str, images: Tensor, labels: Tensor, seed: int) -> Dataset:
+    """Return a data set of which a fifth of the images, each class in proportion, are for testing."""
+    train, test = stratified_split(labels, TEST_FRACTION, seeding.generator("data", name, "split", seed))
+    return Dataset(name, images[train], labels[train], images[test], labels[test], int(labels.max()) + 1)
+
+
+def mix(dataset: Dataset, seed: int) -> Dataset:
+    """Put the training images in a random order, so that the first ones are of all classes."""
+    generator = seeding.generator("data", dataset.name, "order", seed)
+    order = torch.randperm(len(dataset.train_labels), generator=generator)
+    return replace(dataset, train_images=dataset.train_images[order], train_labels=dataset.train_labels[order])
+
+
+def hold_out(dataset: Dataset, share: float) -> Dataset:
+    """Take images out of training, for what must be fitted on images that no network has seen.
+
+    Args:
+        dataset: a data set of which none are held out.
+        share: share of the training images, 0 to 1; they are drawn at random, each class in proportion.
+
+    Returns:
+        The data set with fewer training images and the split "held_out", or as it is for a share of 0.
+
+    Raises:
+        DataError: no training images would be left.
+    """
+    if not share:
+        return dataset
+    labels = dataset.train_labels
+    rest, taken = stratified_split(labels, share, seeding.generator("data", dataset.name, "held out"))
+    return replace(
+        dataset,
+        train_images=dataset.train_images[rest],
+        train_labels=labels[rest],
+        held_out_images=dataset.train_images[taken],
+        held_out_labels=labels[taken],
+    )
+
+
+def vary(dataset: Dataset, variant: str) -> Dataset:
+    """Make another data set of the same shape and classes out of one.
+
+    Args:
+        dataset: the data set.
+        variant: "none"; "inverted", bright for dark; or "rotated", by 90 degrees counterclockwise, which needs square
+            images.
+
+    Returns:
+        The data set with all its images changed.
+
+    Raises:
+        ValueError: an unknown variant.
+        DataError: images that are not square cannot be rotated.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}: give one of {', '.join(VARIANTS)}")
+    if variant == "none":
+        return dataset
+    if variant == "rotated" and dataset.image_shape[1] != dataset.image_shape[2]:
+        raise DataError(f"images of {dataset.name} are not square: rotated, they would have another shape")
+    brightest = dataset.train_images.max()
+
+    def changed(images: Tensor) -> Tensor:
+        return (brightest - images.clamp(max=brightest)) if variant == "inverted" else images.rot90(1, (2, 3))
+
+    held_out = dataset.held_out_images
+    return replace(
+        dataset,
+        name=f"{dataset.name}, {variant}",
+        train_images=changed(dataset.train_images).contiguous(),
+        test_images=changed(dataset.test_images).contiguous(),
+        held_out_images=None if held_out is None else changed(held_out).contiguous(),
+    )

@@ -1,0 +1,232 @@
+"""The training of one network, resumable after every epoch."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onebasin import checkpoint, seeding
+from onebasin.data import Dataset
+from onebasin.train import resume
+from onebasin.train.batches import Images
+from onebasin.train.compilation import compiled
+from onebasin.train.optimizer import Optimizer
+from onebasin.train.settings import Settings, TrainingError, rate
+
+log = logging.getLogger(__name__)
+
+_EVALUATION_BATCH = 512
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    seed_address: Sequence[str | int],
+    checkpoints: Mapping[int, str | Path],
+    table: str | Path,
+    work: str | Path,
+    metadata: Mapping[str, Any],
+    device: str | torch.device = "cpu",
+    branch: tuple[int, str | int] | None = None,
+    start: int = 0,
+    mask: Mapping[str, Tensor] | None = None,
+    warmup_again: bool = False,
+    save_every_s: float = 1.0,
+) -> None:
+    """Train a network in place; write its checkpoints and the table of its epochs.
+
+    Killed at any moment and started again in the same way (same initial network, machine and threads), it writes the
+    same bytes as if never stopped, but for the seconds in the table.
+
+    Args:
+        model: the initialised network.
+        dataset: training and test images.
+        settings: how to train.
+        seed_address: address of all randomness of this network: the order of the images and their augmentation.
+        checkpoints: file of each epoch to be kept; `start` is the network as given, pruned by the mask.
+        table: CSV file with one row per epoch and the columns `COLUMNS`: learning rate of the last step, loss (mean
+            cross-entropy in nats) and error (fraction) as a running mean over the epoch's own batches for training and
+            after the epoch for the test images, and seconds.
+        work: folder of this training alone, beside the files above; removed at the end.
+        metadata: what the checkpoints shall say besides epoch, settings, seed address, data set and provenance.
+        device: where to train.
+        branch: `(k, name)` gives the epochs after the k-th an order and augmentation of their own, by name, so that
+            several branches share their first k epochs (instability analysis, Frankle et al. 2020).
+        start: epoch at which the network is as given. Training goes on from there to the last epoch with the learning
+            rates, order and augmentation that these epochs have for a network trained from 0, and an optimiser that
+            remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
+        mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
+        warmup_again: whether the warmup begins at `start`, not at 0.
+        save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
+
+    Raises:
+        TrainingError: the loss is not finite, or the network cannot be compiled; no file has been written under its
+            name.
+        FileError: a file cannot be written.
+        ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask of another network.
+    """
+    if not 0 <= start < settings.epochs:
+        raise ValueError(f"start {start} does not lie in 0..{settings.epochs - 1}")
+    for epoch in checkpoints:
+        if not start <= epoch <= settings.epochs:
+            raise ValueError(f"checkpoint epoch {epoch} does not lie in {start}..{settings.epochs}")
+    if branch is not None and not 0 <= branch[0] <= settings.epochs:
+        raise ValueError(f"branch epoch {branch[0]} does not lie in 0..{settings.epochs}")
+    device = torch.device(device)
+    work = Path(work)
+    # torch's stubs know the memory format only as a keyword alone.
+    model.to(device)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = Optimizer(model, settings, mask or {})
+    forward = compiled(model, device) if settings.compile else model
+    identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
+    identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
+    about: dict[str, Any] = {
+        **metadata,
+        **checkpoint.provenance(),
+        "settings": asdict(settings),
+        "seed_address": list(seed_address),
+        "branch": branch,
+        "dataset": {"name": dataset.name, "digest": dataset.digest},
+    }
+    if start or mask:
+        about |= {"start": start, "mask": identity["mask"], "warmup_again": warmup_again}
+
+    def keep(epoch: int) -> None:
+        if epoch in checkpoints:
+            checkpoint.save(resume.kept_file(work, epoch), model.state_dict(), about | {"epoch": epoch})
+
+    done, rows = resume.restore(work, identity, checkpoints, model, optimizer, device)
+    if done == 0:
+        done = start
+        keep(start)
+    warmup_after = start if warmup_again else 0
+    training = Images(dataset, "train", settings, device)
+    test = Images(dataset, "test", settings, device)
+    saved = time.monotonic()
+    try:
+        with _deterministic_convolutions(), seeding.seeded(*seed_address, device=device):
+            for epoch in range(done + 1, settings.epochs + 1):
+                began = time.perf_counter()
+                address = [*seed_address]
+                if branch is not None and epoch > branch[0]:
+                    address += ["branch", branch[1]]
+                # For layers that draw from the global generator, such as dropout.
+                torch.manual_seed(seeding.derive(*address, "layers", epoch))
+                lr, train_loss, train_error = _train_epoch(
+                    *(model, forward, optimizer, training, settings, address, epoch, warmup_after)
+                )
+                test_loss, test_error = _evaluate(model, test)
+                if not math.isfinite(test_loss):
+                    raise TrainingError(
+                        f"the loss is {test_loss} after the last step of epoch {epoch}: lower lr or lengthen the warmup"
+                    )
+                seconds = round(time.perf_counter() - began, 4)
+                rows.append([epoch, lr, train_loss, train_error, test_loss, test_error, seconds])
+                log.info(
+                    "epoch %d/%d: lr %.4g, train loss %.4f error %.4f, test loss %.4f error %.4f, %.2f s",
+                    *(epoch, settings.epochs, lr, train_loss, train_error, test_loss, test_error, seconds),
+                )
+                keep(epoch)
+                if epoch < settings.epochs and time.monotonic() - saved >= save_every_s:
+                    resume.save(work, identity, epoch, rows, model, optimizer)
+                    saved = time.monotonic()
+    except TrainingError:
+        resume.clear(work)
+        raise
+    resume.write_table(work / "training.csv", rows)
+    for epoch, path in checkpoints.items():
+        resume.publish(resume.kept_file(work, epoch), Path(path))
+    resume.publish(work / "training.csv", Path(table))
+    resume.clear(work)
+
+
+def _train_epoch(
+    model: nn.Module,
+    forward: Callable[[Tensor], Tensor],
+    optimizer: Optimizer,
+    training: Images,
+    settings: Settings,
+    address: Sequence[str | int],
+    epoch: int,
+    warmup_after: int,
+) -> tuple[float, float, float]:
+    """Train for one epoch; return the rate of its last step, and the mean loss and error of its batches."""
+    device, n, size = training.images.device, len(training.labels), settings.batch_size
+    order = torch.randperm(n, generator=seeding.generator(*address, "order", epoch)).to(device)
+    images = training.shuffled(order, size, seeding.generator(*address, "augment", epoch))
+    labels = training.labels[order]
+    # Loss and error of the whole epoch come from this at its end: no waiting for the device at every step.
+    outputs = torch.empty(n, training.classes, device=device)
+    precision = _autocast(settings, device)
+    steps = math.ceil(n / size)
+    lr = settings.lr
+    model.train()
+    batches = zip(images, labels.split(size), outputs.split(size), strict=True)
+    for index, (x, y, output) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
+        lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
+        with precision():
+            # The smaller last batch is not worth a compilation of its own.
+            logits = (forward if len(x) == size else model)(x)
+            loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
+        loss.backward()
+        optimizer.step(lr)
+        output.copy_(logits.detach())
+    losses = F.cross_entropy(outputs, labels, reduction="none")
+    finite = torch.isfinite(losses)
+    if not finite.all():
+        first = int(torch.nonzero(~finite)[0])
+        raise TrainingError(
+            f"the loss is {losses[first].item()} in epoch {epoch}, step {first // size + 1} of {steps}: "
+            "lower lr or lengthen the warmup"
+        )
+    error = (outputs.argmax(1) != labels).double().mean().item()
+    return lr, losses.double().mean().item(), error
+
+
+def _evaluate(model: nn.Module, images: Images) -> tuple[float, float]:
+    """Give mean loss and error of a split, from one pass in float32."""
+    model.eval()
+    with torch.inference_mode():
+        outputs = torch.cat([model(batch) for batch in images.in_order(_EVALUATION_BATCH)])
+        loss = F.cross_entropy(outputs, images.labels, reduction="none").double().mean().item()
+        return loss, (outputs.argmax(1) != images.labels).double().mean().item()
+
+
+def _autocast(settings: Settings, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    if settings.precision == "float32":
+        return nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def _with_bar(batches: Iterable[Any], title: str, steps: int) -> Iterable[Any]:
+    """Show how far an epoch is, where the log is a terminal; elsewhere the line at its end must do."""
+    if not sys.stderr.isatty():
+        return batches
+    from tqdm import tqdm
+
+    return tqdm(batches, desc=title, total=steps, unit="step", leave=False)
+
+
+@contextmanager
+def _deterministic_convolutions() -> Iterator[None]:
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
