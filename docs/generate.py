@@ -1,6 +1,6 @@
 """Write what the documents say of experiments and tables: docs/tables.md, and the list in README.md.
 
-    python docs/generate.py            # what `make docs` does
+python docs/generate.py            # what `make docs` does
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def list_of_experiments() -> str:
 
 def readme(text: str) -> str:
     """Return a README with the list of experiments as it should be."""
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + list_of_experiments() + END, text, flags=re.S)
+    return re.sub(
+        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + list_of_experiments() + END, text, flags=re.S
+    )
 
 
 def main() -> None:

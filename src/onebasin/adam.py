@@ -27,7 +27,12 @@ def adam_step(
         weight_decay: L2 penalty added to the gradient.
     """
     torch.ops.aten._fused_adam_(
-        *(list(values), list(gradients), list(moments[0]), list(moments[1]), [], [count] * len(values)),
+        list(values),
+        list(gradients),
+        list(moments[0]),
+        list(moments[1]),
+        [],
+        [count] * len(values),
         lr=lr,
         beta1=0.9,
         beta2=0.999,

@@ -45,7 +45,8 @@ def plot(curves: DataFrame | Mapping[str, DataFrame], metric: str = "error", ax:
         barrier = float(values[top] - straight[top])
         ax.plot(alphas, straight, color=style.GREY, linewidth=0.5)
         ax.plot(
-            *(alphas, values),
+            alphas,
+            values,
             color=colour,
             linestyle=line,
             label=f"{label} {barrier:.3g}",

@@ -188,7 +188,12 @@ def columns_of(
             room = ROOM * len(slots) / max(len(slots), 4)
             centres = beside(axis, at[chosen], slot, len(slots), room)
             series(
-                *(axis, table[chosen], column, mark, centres, np.array(members[chosen].tolist())),
+                axis,
+                table[chosen],
+                column,
+                mark,
+                centres,
+                np.array(members[chosen].tolist()),
                 floor=floor,
                 joined=False,
             )

@@ -54,7 +54,10 @@ class Measurement:
             assert self.fitted is not None, "a correction needs images to fit it on"
             correct = repair.correction(name, self.model, states, self.fitted)
         measured = evaluate.measure(
-            *(self.model, states, weights, self.splits),
+            self.model,
+            states,
+            weights,
+            self.splits,
             batch_size=self.settings["batch_size"],
             correct=correct,
             held_out=self.held_out,

@@ -28,7 +28,10 @@ def prune_networks(job: Job) -> None:
         seed, level = training[0]["seed"], training[0]["level"]
         mask = Mask.load(earlier) if earlier else _full(job, dataset, settings["output_layer"])
         mask = prune.prune(
-            *(mask, checkpoint.load(trained)[0], settings["fraction"], settings["strategy"]),
+            mask,
+            checkpoint.load(trained)[0],
+            settings["fraction"],
+            settings["strategy"],
             generator=seeding.generator(*address_of(job, seed), "prune", level),
         )
         which = {"level": level, "density": mask.density}

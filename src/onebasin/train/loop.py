@@ -128,7 +128,7 @@ def train(
                 # For layers that draw from the global generator, such as dropout.
                 torch.manual_seed(seeding.derive(*address, "layers", epoch))
                 lr, train_loss, train_error = _train_epoch(
-                    *(model, forward, optimizer, training, settings, address, epoch, warmup_after)
+                    model, forward, optimizer, training, settings, address, epoch, warmup_after
                 )
                 test_loss, test_error = _evaluate(model, test)
                 if not math.isfinite(test_loss):
@@ -139,7 +139,14 @@ def train(
                 rows.append([epoch, lr, train_loss, train_error, test_loss, test_error, seconds])
                 log.info(
                     "epoch %d/%d: lr %.4g, train loss %.4f error %.4f, test loss %.4f error %.4f, %.2f s",
-                    *(epoch, settings.epochs, lr, train_loss, train_error, test_loss, test_error, seconds),
+                    epoch,
+                    settings.epochs,
+                    lr,
+                    train_loss,
+                    train_error,
+                    test_loss,
+                    test_error,
+                    seconds,
                 )
                 keep(epoch)
                 if epoch < settings.epochs and time.monotonic() - saved >= save_every_s:

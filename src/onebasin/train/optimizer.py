@@ -70,7 +70,9 @@ class Optimizer:
                 adam_step(values, gradients, buffers, self.count, lr, weight_decay)
             else:
                 torch.ops.aten._fused_sgd_(
-                    *(values, gradients, buffers[0] if buffers else []),
+                    values,
+                    gradients,
+                    buffers[0] if buffers else [],
                     weight_decay=weight_decay,
                     momentum=self.settings.momentum,
                     lr=lr,
