@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := study
-.PHONY: study test lint lock
+.PHONY: study test lint docs lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,10 @@ lint: $(INSTALLED)
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 	mypy
+
+# What docs/tables.md and the README say of experiments and columns.
+docs: $(INSTALLED)
+	python docs/generate.py
 
 # Python and the pinned packages, once.
 $(INSTALLED): requirements.txt constraints.txt pyproject.toml

@@ -237,11 +237,11 @@ class Memory(logging.Handler):
 def watch_memory(title: str, dataset: data.Dataset, family: str, epochs: int, device: str, **options: Any) -> None:
     """Print how much memory training takes after its first epochs and after its last."""
     memory = Memory()
-    train.log.addHandler(memory)
-    train.log.setLevel(logging.INFO)
+    logging.getLogger("onebasin.train").addHandler(memory)
+    logging.getLogger("onebasin.train").setLevel(logging.INFO)
     settings = train.Settings(epochs=epochs, augment="flip_crop", channels_last=True, **SGD)
     our_epochs(network(dataset, family, **options), dataset, settings, device)
-    train.log.removeHandler(memory)
+    logging.getLogger("onebasin.train").removeHandler(memory)
     early, late = memory.after[epochs // 4], memory.after[-1]
     print(f"{title}: {early:.1f} MiB after epoch {epochs // 4 + 1}, {late:.1f} MiB after epoch {epochs}")
 

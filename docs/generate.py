@@ -21,8 +21,8 @@ HEAD = """# Tables
 Tables are CSV with one row per measurement. Numbers are written so that they are read back exactly. `a < b` for every
 pair unless it says otherwise. `onebasin.tables.read(path, name)` gives a data frame and checks the columns.
 
-Measurements lie in `measurements/<table>/<model>/width<W>/<part>.csv` and have the columns of their table, but for those
-of `width`: they are curves, with the columns of `pairs`, of all claims.
+Measurements lie in `measurements/<table>/<model>/width<W>/<part>.csv`. They have the columns of their table, except for
+those of `width`: these are curves of every claim, with the columns of `pairs`.
 """
 STAGES = {
     "networks/<model>/width<W>/seed<S>/training.csv": ("One row per epoch of a training.", TRAINING),

@@ -171,8 +171,8 @@ class Estimate:
                     convolve(width * multiple)
                 sides = [side // 2 for side in sides]
         else:
-            # ResNet-20, which stands for a network of the user's own too, at a width of at least 64.
-            width = width if family else max(64, width)
+            # ResNet-20, which stands for every other network too, at a width of at least 64.
+            width = width if family == "resnet20" else max(64, width)
             convolve(width)
             for stage, multiple in enumerate((1, 2, 4)):
                 if stage:
