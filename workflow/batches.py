@@ -44,8 +44,3 @@ class Batch:
 def unique(items: Iterable[Item]) -> list[Item]:
     """The different items, in order."""
     return list({str(item): item for item in items}.values())
-
-
-def share(items: Sequence[Any], number: int, shares: int) -> Sequence[Any]:
-    """Return the items of one of several jobs that share them: of three the second has the second third."""
-    return items[len(items) * (number - 1) // shares : len(items) * number // shares]

@@ -1,4 +1,4 @@
-"""What the README shows of the library does what it says."""
+"""What the README and docs/library.md show of the library does what it says."""
 
 import re
 import subprocess
@@ -10,9 +10,17 @@ import pandas as pd
 import pytest
 
 import onebasin
-from onebasin import checkpoint, data, models, seeding
+from onebasin import checkpoint, data, models, permutation, seeding, tables
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+
+WIDTH = {
+    **{"model": "mlp", "width": 64, "method": "none", "algorithm": "none", "compared": "none", "claim": "none"},
+    **{"reference": None, "a": 0, "b": 1, "split": "test", "metric": "error", "barrier": 0.5, "alpha": 0.5},
+    **{"end_a": 0.1, "end_b": 0.1},
+}
 
 
 @pytest.fixture
@@ -27,19 +35,30 @@ def results(tmp_path, monkeypatch):
         models.initialise(model, seeding.generator("readme", seed))
         path = f"results/digits/networks/mlp/width64/seed{seed}/epoch20.safetensors"
         checkpoint.save(path, model.state_dict(), {})
+    states = [checkpoint.load(path.replace("seed1", f"seed{seed}"))[0] for seed in (0, 1)]
+    symmetry = onebasin.discover(model, dataset.tensors("test")[0][:2])
+    found = {(0, 1): onebasin.match.weights(symmetry, *states).permutation}
+    permutation.save("results/digits/permutations/mlp/width64/weights/epoch20.safetensors", found, {})
+    tables.write_columns("results/digits/tables/width.csv", "width", tables.columns_of("width"), [WIDTH])
 
 
-def test_the_code_of_the_library_section_runs(results, capsys):
-    section = re.search(r"^## The library\n(.*?)^## ", README, re.M | re.S)[1]
-    notebook, networks, corrected, frames = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.M)
+def blocks(text):
+    return re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.M)
+
+
+def test_the_code_of_the_documents_runs(results, capsys):
+    (notebook,) = blocks(re.search(r"^## The library in ten lines\n(.*?)^## ", README, re.M | re.S)[1])
+    networks, corrected, drawn, permuted, frames = blocks(LIBRARY.partition("## Permutation groups")[0])
     names = {}
-    for block in (networks, notebook, corrected, frames):
+    for block in (networks, notebook, corrected, drawn, permuted, frames):
         exec("\n".join(line[4:] for line in block.splitlines()), names)
     assert len([line for line in notebook.splitlines() if line.strip()]) <= 10
     barriers = {name: onebasin.barrier.barrier(curve, "error") for name, curve in names["curves"].items()}
     assert float(capsys.readouterr().out) == barriers["weight matching"]
     assert all(list(curve) == ["alpha", "loss", "error"] and len(curve) == 25 for curve in names["curves"].values())
     assert len(names["measured"].loss) == 25
+    assert names["found"][0, 1] == names["match"].permutation
+    assert names["figure"].axes
     assert names["moved"].keys() == {0, 1} and names["frame"].objectives.keys() == {(0, 1)}
 
 

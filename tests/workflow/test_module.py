@@ -1,4 +1,4 @@
-"""The workflow as a part of another one: the example of the README."""
+"""The workflow as a part of another one: the example of docs/running.md."""
 
 import os
 import re
@@ -21,8 +21,8 @@ def snakemake(folder, *arguments):
     return done.stdout + done.stderr
 
 
-def test_the_example_of_the_readme_plans_and_runs(workplace):
-    example = re.search(r"^    module onebasin:\n(?:(?:    .*)?\n)*", (ROOT / "README.md").read_text(), re.M)[0]
+def test_the_example_of_the_documents_plans_and_runs(workplace):
+    example = re.search(r"^    module onebasin:\n(?:(?:    .*)?\n)*", (ROOT / "docs/running.md").read_text(), re.M)[0]
     folder = workplace.folder.with_name("mine")
     folder.mkdir()
     workplace.folder.rename(folder / "onebasin")

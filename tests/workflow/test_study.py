@@ -489,3 +489,39 @@ def test_killed_and_started_again_it_gives_the_same_table(study, workplace, tiny
     workplace.snakemake(*configfile)
     rows = [row for row in table(study, "width") if (row["model"], row["width"]) == ("mlp", 4)]
     assert table(workplace, "width") == [row for row in rows if row["method"] not in FRAMES]
+
+
+def test_an_alignment_that_is_killed_goes_on_from_its_finished_pairs(workplace, tiny):
+    tiny["models"] = [{**tiny["models"][0], "widths": [4]}]
+    tiny["seeds"] = list(range(8))
+    tiny["training"] = {"epochs": 1}
+    tiny["matching"] = [{"name": "weights", "algorithm": "weights", "restarts": 200}]
+    tiny["frames"] = []
+    tiny["experiments"] = ["width"]
+    target = "permutations/mlp/width4/weights/epoch1.safetensors"
+    configfile = workplace.configure(tiny)
+    process = subprocess.Popen(
+        workplace.command(f"results/tiny/{target}", *configfile, "--cores", 1),
+        cwd=workplace.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    unfinished = (workplace.results / target).with_name("epoch1.unfinished")
+    while len(list(unfinished.glob("*.safetensors"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    for victim in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        os.kill(victim.pid, signal.SIGKILL)
+    process.wait()
+    finished = len(list(unfinished.glob("*.safetensors")))
+    assert 3 <= finished < 28 and not (workplace.results / target).exists()
+
+    workplace.snakemake("--unlock", *configfile)
+    workplace.snakemake(f"results/tiny/{target}", *configfile)
+    (log,) = (workplace.results / "logs/align").rglob("*.log")
+    assert finished - 1 <= log.read_text().count("was matched before") <= finished
+    assert not unfinished.exists()
+    interrupted = (workplace.results / target).read_bytes()
+    workplace.snakemake(f"results/tiny/{target}", *configfile, "--forcerun", "align")
+    assert (workplace.results / target).read_bytes() == interrupted

@@ -16,8 +16,9 @@ LIBRARY = ROOT / "src"
 sys.path[:0] = [str(path) for path in (ROOT, LIBRARY) if str(path) not in sys.path]
 
 from onebasin.experiments import Counts, rooms
+from onebasin.study.shares import share
 from workflow import own_code, validation
-from workflow.batches import Batch, share, unique
+from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, matchings_of, points_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))

@@ -20,6 +20,7 @@ from onebasin.study import match, network
 from onebasin.study.device import device
 from onebasin.study.job import Job
 from onebasin.study.measurement import Measurement
+from onebasin.study.shares import share
 from onebasin.symmetry import Symmetry
 
 Item = TypeVar("Item")
@@ -123,7 +124,7 @@ class Study:
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the items of a job that shares a part with others: for 2-of-3 the second third; else all."""
         number, jobs = self._job.params.share
-        return items[len(items) * (number - 1) // jobs : len(items) * number // jobs]
+        return share(items, number, jobs)
 
     def every_network(self) -> list[Address]:
         """Return the addresses of all its networks, in order."""
