@@ -24,6 +24,9 @@ class Batch:
     def __init__(self, items: Iterable[Item], together: bool, by: Sequence[str]) -> None:
         self.items = list(items)
         self.by: Sequence[str] = () if together else by
+        self._by_wildcards: dict[tuple[str | None, ...], list[Item]] = {}
+        for item in self.items:
+            self._by_wildcards.setdefault(tuple(str(item[key]) for key in self.by), []).append(item)
 
     @property
     def patterns(self) -> list[Item]:
@@ -38,7 +41,7 @@ class Batch:
 
     def of(self, wildcards: Mapping[str, str]) -> list[Item]:
         """The items of one job."""
-        return [item for item in self.items if all(str(item[key]) == wildcards.get(key) for key in self.by)]
+        return self._by_wildcards.get(tuple(wildcards.get(key) for key in self.by), [])
 
 
 def unique(items: Iterable[Item]) -> list[Item]:

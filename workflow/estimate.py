@@ -182,6 +182,11 @@ class Estimate:
                     convolve(width * multiple)
         return [*found, Layer(channels, self.images.classes, 1)]
 
+    @functools.cache  # noqa: B019
+    def layers_of(self, model: str, width: int) -> list[Layer]:
+        """Return the layers of a network, by the name of its model."""
+        return self.layers(self.models[model], width)
+
     def training(self, model: str) -> dict[str, Any]:
         """Return the training settings of a model."""
         return {**self.config["training"], **self.models[model]["training"]}
@@ -198,10 +203,16 @@ class Work:
     def __init__(self, estimate: Estimate, amount: Amount | Callable[[Any], Amount]) -> None:
         self.estimate = estimate
         self._amount = amount
+        self._amounts: dict[tuple[str, ...], Amount] = {}
 
     def amount(self, wildcards: Any) -> Amount:
         """Return what a job does."""
-        return self._amount(wildcards) if callable(self._amount) else self._amount
+        if not callable(self._amount):
+            return self._amount
+        key = tuple(str(getattr(wildcards, name)) for name in wildcards.keys())
+        if key not in self._amounts:
+            self._amounts[key] = self._amount(wildcards)
+        return self._amounts[key]
 
     def gpu(self, wildcards: Any) -> int:
         """Return the GPUs of a job: none where the study has none, for what has no model, to match small networks."""
@@ -277,7 +288,7 @@ class Work:
         """Return the layers of the model of a job, none where it has no model."""
         if "model" not in set(wildcards.keys()):
             return []
-        return self.estimate.layers(self.estimate.models[wildcards.model], int(wildcards.width))
+        return self.estimate.layers_of(wildcards.model, int(wildcards.width))
 
     def _machine(self, wildcards: Any) -> Machine:
         on_gpu = self.gpu(wildcards) and self.estimate.config["resources"]["device"] == "cuda"

@@ -31,13 +31,21 @@ def refuse(key: str, problem: str) -> NoReturn:
     sys.exit(" ".join(f"config error: {key}: {problem}".split()))
 
 
+def read(path: Path) -> Config:
+    """Return what a YAML file says."""
+    # The loader in C takes a tenth of the time, where PyYAML was built with it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Config = yaml.load(path.read_text(encoding="utf-8"), loader)
+    return found
+
+
 def schema(root: Path) -> Config:
     """Return the schema of a config, with the names and sections of the experiments.
 
     Args:
         root: the folder of the Snakefile.
     """
-    found: Config = yaml.safe_load((root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    found: Config = read(root / "workflow/schemas/config.schema.yaml")
     found["properties"]["experiments"]["items"]["enum"] = list(rooms())
     for room in rooms().values():
         if room.settings:
@@ -68,7 +76,7 @@ def check(config: Config, root: Path) -> None:
     """
     everything = schema(root)
     check_schema(config, everything)
-    complete(config, yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")))
+    complete(config, read(root / "config.yaml"))
     check_schema(config, everything, fill=True)
     check_names("models", config["models"])
     check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
