@@ -209,7 +209,7 @@ class Work:
         """Return what a job does."""
         if not callable(self._amount):
             return self._amount
-        key = tuple(str(getattr(wildcards, name)) for name in wildcards.keys())
+        key = tuple(str(getattr(wildcards, name)) for name in sorted(wildcards.keys()))
         if key not in self._amounts:
             self._amounts[key] = self._amount(wildcards)
         return self._amounts[key]

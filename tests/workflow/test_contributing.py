@@ -102,7 +102,7 @@ def test_the_new_model_data_set_and_method_go_into_a_study(repository):
         "training": {"epochs": 1},
         "matching": [{"name": "by-norm", "algorithm": "norms"}, {"name": "weights", "algorithm": "weights"}],
         "frames": [],
-        "experiments": ["distance", "width"],
+        "experiments": ["distance"],
     }
     (folder / "new.yaml").write_text(yaml.safe_dump(config))
     run(folder, "-m", "snakemake", "--cores", "1", "distance", "--configfile", "new.yaml")
