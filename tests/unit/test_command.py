@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from onebasin import permutation
 from onebasin.__main__ import main
+from onebasin.permutation import Permutation
 
 OWN = """
 from torch import nn
@@ -73,3 +75,47 @@ def test_the_package_is_a_command(own, tmp_path):
     command = [sys.executable, "-m", "onebasin", "symmetry", f"{own}:build", "--input", "5x3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ))
     assert done.returncode == 0 and "1 groups, 4 units" in done.stdout
+
+
+@pytest.fixture
+def file(tmp_path):
+    found = {
+        (0, 1): Permutation({"hidden.0": [0, 2, 1, 3], "hidden.2": [1, 0]}),
+        (0, 2): Permutation({"hidden.0": [3, 2, 1, 0], "hidden.2": [0, 1]}),
+    }
+    permutation.save(tmp_path / "epoch2.safetensors", found, {"model": "mlp"})
+    return str(tmp_path / "epoch2.safetensors")
+
+
+def test_permutations_are_listed(file, capsys):
+    assert main(["permutations", file]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["networks", "groups", "units", "fixed"], ["0-1", "2", "6", "0.333"], ["0-2", "2", "6", "0.333"]]
+
+
+def test_one_permutation_is_printed_whole_or_by_group(file, capsys):
+    assert main(["permutations", file, "0-1"]) == 0
+    assert capsys.readouterr().out == "hidden.0: 0 2 1 3\nhidden.2: 1 0\n"
+    assert main(["permutations", file, "0-2", "--group", "hidden.2"]) == 0
+    assert capsys.readouterr().out == "hidden.2: 0 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["1-2"], "has no permutation '1-2': give one of 0-1, 0-2"),
+        (["0-1", "--group", "head"], "there is no group 'head': give one of hidden.0, hidden.2"),
+    ],
+)
+def test_a_permutation_that_is_not_there_gets_one_line(file, capsys, arguments, message):
+    assert main(["permutations", file, *arguments]) == 1
+    printed = capsys.readouterr()
+    assert not printed.out and message in printed.err and printed.err.count("\n") == 1
+
+
+def test_a_file_that_is_no_file_of_permutations_gets_one_line(tmp_path, capsys):
+    (tmp_path / "none.safetensors").write_bytes(b"nothing")
+    for path in (tmp_path / "none.safetensors", tmp_path / "missing.safetensors"):
+        assert main(["permutations", str(path)]) == 1
+        printed = capsys.readouterr()
+        assert path.name in printed.err and printed.err.count("\n") == 1

@@ -103,3 +103,28 @@ def test_a_file_that_holds_no_permutation_is_named(tmp_path):
     files.save_tensors(path, {"a": torch.tensor([0, 0])}, {}, kind="permutation")
     with pytest.raises(files.FileError, match=r"p\.safetensors.*'a'"):
         Permutation.load(path)
+
+
+def test_many_survive_a_file_in_their_order(tmp_path):
+    found = {
+        (1, 10): Permutation({"z": [1, 0], "a": [2, 0, 1]}),
+        (0, 2): Permutation({"z": [0, 1], "a": [0, 2, 1]}),
+        (7,): Permutation({"z": [1, 0], "a": [0, 1, 2]}),
+    }
+    path = tmp_path / "many.safetensors"
+    permutation.save(path, found, {"stage": {"level": 2}})
+    loaded = permutation.load(path)
+    assert list(loaded.items()) == list(found.items())
+    assert permutation.load_metadata(path)["stage"] == {"level": 2}
+    permutation.save(tmp_path / "again.safetensors", loaded, {"stage": {"level": 2}})
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_one_order_that_is_no_permutation_is_named(tmp_path):
+    path = tmp_path / "many.safetensors"
+    permutation.save(path, {(0, 1): Permutation({"a": [1, 0]})}, {})
+    tensors, metadata = files.load_tensors(path, "permutations")
+    broken = {key: torch.zeros_like(tensor) for key, tensor in tensors.items()}
+    files.save_tensors(path, broken, metadata, kind="permutations")
+    with pytest.raises(files.FileError, match=r"many\.safetensors.*'a'"):
+        permutation.load(path)
