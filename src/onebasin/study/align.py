@@ -16,7 +16,6 @@ from onebasin.landscape.claims import into_common_frame
 from onebasin.match import similarity
 from onebasin.permutation import Permutation
 from onebasin.study import match, network
-from onebasin.study.device import device
 from onebasin.study.finished import Finished
 from onebasin.study.job import Job
 from onebasin.study.memory import peak
@@ -63,7 +62,7 @@ class Networks:
 def open_networks(job: Job) -> Networks:
     """Read the inputs `data` and `networks` of a job, which its params `data` and `networks` name in their order."""
     torch.set_num_threads(job.threads)
-    where = device(job)
+    where = job.device
     datasets = {name: data.open_(path) for name, path in zip(job.params.data, job.input.data, strict=True)}
     first = datasets["first"]
     model = network.build(job.params.architecture, job.width, first).to(where).eval()

@@ -14,10 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from onebasin.study.job import Job
 
 # A batch system shows a job the devices that it may use, and numbers them itself.
 BATCH_SYSTEMS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID")
@@ -26,11 +22,12 @@ BATCH_SYSTEMS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID")
 PAUSE_S = 0.5
 
 
-def device(job: Job) -> str:
-    """Return the device of a job by its PyTorch name; end the job if it asked for a GPU and has none."""
-    if not job.gpu:
-        return "cpu"
-    name: str = job.config["resources"]["device"]
+def device(name: str) -> str:
+    """Return the device of a job that asked for a GPU, by its PyTorch name; end the job if there is none.
+
+    Args:
+        name: resources.device of the config, "cuda" or "cpu".
+    """
     if name == "cuda":
         import torch
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-from onebasin.study.device import take_device
+from onebasin.study.device import device, take_device
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Job:
     def width(self) -> int:
         """The width of its networks."""
         return int(self.wildcards.width)
+
+    @property
+    def device(self) -> str:
+        """The name of its device for PyTorch; the job ends here if it asked for a GPU and has none."""
+        return device(self.config["resources"]["device"]) if self.gpu else "cpu"
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from onebasin.landscape.claims import between
 from onebasin.permutation import Permutation
 from onebasin.prune import Mask
 from onebasin.study import network
-from onebasin.study.device import device
 from onebasin.study.job import Job
 from onebasin.study.train import about, address_of, trainings
 
@@ -110,7 +109,7 @@ def _train(
         table=table,
         work=work,
         metadata={**about(job, seed), **which},
-        device=device(job),
+        device=job.device,
         start=job.params.pruning["rewind"],
         mask=mask,
         warmup_again=job.params.pruning["warmup_again"],

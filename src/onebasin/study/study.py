@@ -17,7 +17,6 @@ from onebasin.landscape.interpolate import State
 from onebasin.permutation import Permutation
 from onebasin.prune import Mask
 from onebasin.study import match, network
-from onebasin.study.device import device
 from onebasin.study.job import Job
 from onebasin.study.measurement import Measurement
 from onebasin.study.shares import share
@@ -77,7 +76,7 @@ class Study:
         params = job.params
         torch.set_num_threads(job.threads)
         self._job = job
-        self.device = device(job)
+        self.device = job.device
         self.settings: Mapping[str, Any] = params.settings
         self.configuration: dict[str, Any] = {"model": job.model, "width": job.width}
         self.seeds: list[int] = list(params.seeds)

@@ -12,7 +12,6 @@ import torch
 
 from onebasin import checkpoint, data, foreign, train
 from onebasin.study import network
-from onebasin.study.device import device
 from onebasin.study.job import Job
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ def train_networks(job: Job) -> None:
             table=table,
             work=work,
             metadata=about(job, seed),
-            device=device(job),
+            device=job.device,
             branch=None if shared is None else (shared, "child"),
         )
 
