@@ -40,15 +40,12 @@ def planning(place, config):
     return int(re.search(r"^total +(\d+)$", output, re.M)[1]), seconds, megabytes
 
 
-def test_the_study_of_the_paper_is_planned_in_seconds(plain):
-    jobs, seconds, megabytes = planning(plain, PAPER)
-    assert jobs > 900
-    assert seconds < 10 and megabytes < 400
-
-
-def test_ten_times_the_models_take_ten_times_as_long(plain):
+def test_planning_grows_with_the_jobs_and_no_faster(plain):
     study = yaml.safe_load((plain.folder / "studies/cifar10.yaml").read_text())
     models = [{**model, "name": f"{model['name']}-{copy}"} for copy in range(10) for model in study["models"]]
-    jobs, seconds, megabytes = planning(plain, {**PAPER, "models": models})
-    assert jobs > 9000
-    assert seconds < 100 and megabytes < 1200
+    jobs, seconds, megabytes = planning(plain, PAPER)
+    more_jobs, more_seconds, more_megabytes = planning(plain, {**PAPER, "models": models})
+    assert jobs > 900 and more_jobs > 9000
+    assert megabytes < 250 and more_megabytes < 1200
+    # How long a job takes depends on the machine; that it takes as long in a large study does not.
+    assert more_seconds / more_jobs < 1.5 * seconds / jobs
