@@ -20,9 +20,8 @@ from onebasin.experiments import Room, rooms
 Config = dict[str, Any]
 Schema = Mapping[str, Any]
 
-# Sets of networks whose training is the study's own, or that need checkpoints from it.
-TRAINED = {"history", "rewound", "levels", "ticket_levels", "tickets", "children", "second", "second_tickets"}
-TRAINED |= {"compared", "across", "transferred"}
+# Sets of networks, and stages, that files from elsewhere can stand for; all others come from training of the study's own.
+FROM_ELSEWHERE = {"last", "narrow"}
 
 
 def refuse(key: str, problem: str) -> NoReturn:
@@ -127,7 +126,7 @@ def check_experiment(config: Config, room: Room) -> None:
 
 def trains(room: Room) -> bool:
     """Whether an experiment trains networks of its own, or needs checkpoints from the training of the others."""
-    return bool(TRAINED & {*room.needs.states, *room.needs.permutations, *room.needs.masks})
+    return not {*room.needs.states, *room.needs.permutations, *room.needs.masks} <= FROM_ELSEWHERE
 
 
 def check_schema(config: Any, schema: Schema, key: str = "", *, fill: bool = False) -> None:

@@ -5,10 +5,10 @@ Makes: for each method and stage (an epoch of training, a level of pruning, the 
 permutations, and a table of what their matching reached.
 """
 
-ALIGNMENTS = {"align": Alignment("align", STAGES["last"])}
+ALIGNMENTS = {"align": Alignment("align", STAGES["last"], shared=True)}
 if not config["networks"]:
     ALIGNMENTS |= {
-        "align_history": Alignment("align_history", STAGES["history"][:-1]),
+        "align_history": Alignment("align_history", STAGES["history"][:-1], pairs=HISTORY_PAIRS),
         "align_levels": Alignment("align_levels", STAGES["levels"], by=("method", "level")),
         "align_transfer": Alignment("align_transfer", STAGES["second"] + STAGES["across"]),
     }

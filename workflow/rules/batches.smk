@@ -115,11 +115,13 @@ class Alignment:
         name: of the rule.
         stages: at which networks are matched.
         by: wildcards of its jobs, where they do not have all methods in hand.
+        pairs: of networks.
+        shared: whether several jobs may share the pairs.
     """
 
-    def __init__(self, name, stages, by=("method",)):
-        self.share = SHARE if name == "align" else ""
-        self.pairs = HISTORY_PAIRS if name == "align_history" else PAIRS
+    def __init__(self, name, stages, by=("method",), pairs=PAIRS, shared=False):
+        self.share = SHARE if shared else ""
+        self.pairs = pairs
         self.across = {"data": "across"} in stages
         items = ({"method": method, **stage} for method in METHODS for stage in stages)
         self.batch = Batch(items, config["methods_together"], by=by)
@@ -295,7 +297,7 @@ class Measurement:
             unpermuted=int("none" not in self.needs.parts or "none" in self.parts(wildcards)),
             states=len(networks),
             stages=len(self.stages(wildcards)),
-            layers=len(ESTIMATE.layers(MODELS[wildcards.model], int(wildcards.width))),
+            layers=len(ESTIMATE.layers_of(wildcards.model, int(wildcards.width))),
         )
         work = self.room.work(self.settings(wildcards), counts)
         framings = work.get("framings", 0)

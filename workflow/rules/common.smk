@@ -124,11 +124,6 @@ def training_of(wildcards):
     return stable({**config["training"], **MODELS[wildcards.model]["training"]}, without=("checkpoints",))
 
 
-def settings_of(names, items):
-    """The settings of some methods or frames."""
-    return [stable(items[name]) for name in names]
-
-
 def configurations_at(key):
     """The models and widths that a key of the config names, such as `cycles.widths`; all of them for an empty key."""
     if not key:
