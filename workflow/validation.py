@@ -20,7 +20,7 @@ from onebasin.experiments import Room, rooms
 Config = dict[str, Any]
 Schema = Mapping[str, Any]
 
-# Sets of networks, and stages, that files from elsewhere can stand for; all others come from training of the study's own.
+# Sets of networks, and stages, for which files from elsewhere can stand; all others need the training of the study.
 FROM_ELSEWHERE = {"last", "narrow"}
 
 

@@ -57,9 +57,9 @@ def train(
         settings: how to train.
         seed_address: address of all randomness of this network: the order of the images and their augmentation.
         checkpoints: file of each epoch to be kept; `start` is the network as given, pruned by the mask.
-        table: CSV file with one row per epoch and the columns `tables.TRAINING`: learning rate of the last step, loss (mean
-            cross-entropy in nats) and error (fraction) as a running mean over the epoch's own batches for training and
-            after the epoch for the test images, and seconds.
+        table: CSV file with one row per epoch and the columns `tables.TRAINING`: learning rate of the last step, loss
+            (mean cross-entropy in nats) and error (fraction) as a running mean over the epoch's own batches for
+            training and after the epoch for the test images, and seconds.
         work: folder of this training alone, beside the files above; removed at the end.
         metadata: what the checkpoints shall say besides epoch, settings, seed address, data set and provenance.
         device: where to train.
