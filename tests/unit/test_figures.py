@@ -723,6 +723,19 @@ def test_transfer_masks_draws_every_network_under_every_mask_and_dense():
     assert {"no mask: dense", "another's, weight matching", "random"} <= set(legend(figure))
 
 
+def test_transfer_masks_tells_a_method_named_dense_from_no_mask():
+    frame = transfer_masks_frame()
+    frame["method"] = frame["method"].replace("weights", "dense")
+    figure = figures.draw("transfer_masks", frame)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
+        "dense",
+        "dense",
+        "unpermuted",
+        "random",
+    ]
+    assert {"no mask: dense", "another's, weight matching"} <= set(legend(figure))
+
+
 def test_pruning_draws_every_network_and_layer():
     frame = pruning_frame()
     figure = figures.draw("pruning", frame)

@@ -86,7 +86,7 @@ def figure(table: DataFrame) -> Figure:
 
     marks = _marks(table)
     named = table["mask"].where(table["mask"] != "permuted", table["method"])
-    table = table.assign(method=named.replace("none", "dense"))
+    table = table.assign(method=named)
     models = style.unique(zip(table["model"], table["width"], strict=True))
     drawn, axes = panels.grid(len(models), 2, 1.9, extra=0.6)
     for (model, width), line in zip(models, axes, strict=True):
@@ -100,7 +100,7 @@ def figure(table: DataFrame) -> Figure:
                 for mask, source, seed in long[["mask", "source", "seed"]].to_numpy()
             ]
             columns_of(axis, long, "value", long["method"].map(list(marks).index), networks, marks)
-            axis.set_xticks(range(len(marks)), list(marks))
+            axis.set_xticks(range(len(marks)), ["dense" if name == "none" else name for name in marks])
             axis.set_xlim(-0.5, len(marks) - 0.5)
             axis.axvline(0.5, color=style.GREY, linewidth=0.5)
             if metric == "loss":
@@ -116,10 +116,10 @@ def figure(table: DataFrame) -> Figure:
 
 
 def _marks(table: DataFrame) -> dict[str, Mark]:
-    """Return one mark per mask, by its name on the axis; a permuted one has the colour of its method."""
+    """Return one mark per mask, by its name, which no method may have; a permuted one by that of its method."""
     from onebasin.figures.style import GREY, OKABE_ITO, Mark, method_marks
 
-    marks = {"dense": Mark("no mask: dense", "black", "^")}
+    marks = {"none": Mark("no mask: dense", "black", "^")}
     for method, mark in method_marks(table).items():
         if method != "none":
             marks[method] = Mark(f"another's, {mark.label}", mark.colour, mark.marker)
