@@ -1,4 +1,4 @@
-"""What is the user's own: the code of a function that builds a model, a folder of images; and hashes of both.
+"""The code of a user's own function that builds a model, and its hash.
 
 A module is looked for where Snakemake runs, then beside the config files, then among what is installed. What is
 installed is not hashed: it has a version, and is not edited.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -57,16 +56,6 @@ def _digest(factory: str, place: Path) -> str:
     for name, module in sorted(code.modules.items()):
         if file := getattr(module, "__file__", None):
             found.update(f"{name}\0{hashlib.sha256(Path(file).read_bytes()).hexdigest()}\0".encode())
-    return found.hexdigest()
-
-
-def digest_of_folder(folder: str) -> str:
-    """Return the hash of the names and sizes of the files in a folder, hidden ones left out."""
-    found, root = hashlib.sha256(), Path(folder).expanduser()
-    for parent, folders, files in os.walk(root, followlinks=True):
-        folders.sort()
-        for path in (Path(parent, file) for file in sorted(files) if not file.startswith(".")):
-            found.update(f"{path.relative_to(root)}\0{os.path.getsize(path)}\0".encode())
     return found.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -23,7 +24,7 @@ class FileError(ValueError):
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`, which becomes `path` when the block ends without an error.
 
     Folders that are missing are made. The file is written out to the disk before it gets its name, so `path` is
@@ -31,6 +32,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: the file to be written.
+        durable: whether it is written out to the disk; otherwise a crash of the machine may leave a part of it.
 
     Yields:
         The temporary path that the block must write.
@@ -44,8 +46,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         raise FileError(f"{path} could not be written: {error.strerror or error}; {_advice(error)}") from error
@@ -53,6 +56,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         # An unwritable parent makes this fail too, and would hide the message above.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of the contents of a file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], kind: str) -> None:

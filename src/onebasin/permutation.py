@@ -72,6 +72,10 @@ class Permutation(Mapping[str, np.ndarray]):
         """The number of units of each group."""
         return {name: array.size for name, array in self.items()}
 
+    def lists(self) -> dict[str, list[int]]:
+        """Return the permutation as JSON can hold it."""
+        return {name: array.tolist() for name, array in self.items()}
+
     def inverse(self) -> Permutation:
         """Return the permutation that undoes this one."""
         return Permutation({name: np.argsort(array) for name, array in self.items()})

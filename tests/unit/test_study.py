@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from onebasin import checkpoint, data, models, permutation, seeding, tables
+from onebasin import checkpoint, data, models, seeding, tables
 from onebasin.study import align
-from onebasin.study.finished import Finished
 from onebasin.study.gather import figure, table
 from onebasin.study.job import Job
 from onebasin.study.measure import measure
+from onebasin.study.store import Store
 from onebasin.study.study import UNPERMUTED, Method, Study
 
 SEEDS = (0, 1, 2)
@@ -33,7 +33,9 @@ class Files(dict):
 
 def job(inputs, outputs, **params):
     wildcards = SimpleNamespace(model="net", width="4")
-    return Job(Files(inputs), Files(outputs), SimpleNamespace(**params), wildcards, 1, {}, False)
+    target = next(iter(outputs.values()))
+    store = Store((target[0] if isinstance(target, list) else target).parent / "store")
+    return Job(Files(inputs), Files(outputs), SimpleNamespace(**params), wildcards, 1, {}, False, store)
 
 
 @pytest.fixture
@@ -190,30 +192,33 @@ align.align(tests.aligning(__import__("pathlib").Path({folder!r})))
 def test_a_killed_alignment_goes_on_from_its_finished_pairs_to_the_same_bytes(folder, monkeypatch):
     script = textwrap.dedent(KILLED).format(here=os.path.dirname(__file__), folder=str(folder))
     assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == -signal.SIGKILL
-    assert not (folder / "found").exists() and len(list((folder / "found.unfinished").iterdir())) == 2
+    assert not (folder / "found").exists() and len(list((folder / "store").glob("matching/*/*.json"))) == 2
     matched = []
     pair = align.match.pair
     monkeypatch.setattr(align.match, "pair", lambda *args: matched.append(1) or pair(*args))
     align.align(aligning(folder))
     assert len(matched) == 1
-    assert not (folder / "found.unfinished").exists()
+    (folder / "store").rename(folder / "another store")
     align.align(aligning(folder, "whole"))
     assert len(matched) == 4
     assert (folder / "found").read_bytes() == (folder / "whole").read_bytes()
 
 
-def test_a_finished_pair_of_other_networks_or_settings_is_matched_again(folder, caplog):
-    symmetry = Study(opened(folder)).symmetry
-    found = permutation.Permutation({name: range(size) for name, size in symmetry.sizes.items()})
-    Finished(folder / "target", {"restarts": 1}).save((0, 1), ["x", "y"], found, {"a": 0})
-    again = Finished(folder / "target", {"restarts": 1})
-    assert again.load((0, 1), ["x", "y"]) == (found, {"a": 0})
-    assert again.load((0, 2), ["x", "y"]) is None
-    assert again.load((0, 1), ["x", "z"]) is None
-    assert Finished(folder / "target", {"restarts": 2}).load((0, 1), ["x", "y"]) is None
-    file = next(again.folder.iterdir())
-    file.write_bytes(file.read_bytes()[:40])
-    assert again.load((0, 1), ["x", "y"]) is None
-    assert "matched again" in caplog.text
-    again.clear()
-    assert not again.folder.exists()
+def test_a_pair_of_other_networks_or_settings_is_matched_again(folder, monkeypatch):
+    matched = []
+    pair = align.match.pair
+    monkeypatch.setattr(align.match, "pair", lambda *args: matched.append(1) or pair(*args))
+    align.align(aligning(folder))
+    assert len(matched) == 3
+    renamed = aligning(folder, "renamed")
+    renamed.params.methods = [{**WEIGHTS, "name": "other"}]
+    align.align(renamed)
+    assert len(matched) == 3
+    other = aligning(folder, "other")
+    other.input.networks = [folder / name for name in ("x", "y", "early-x")]
+    align.align(other)
+    assert len(matched) == 5
+    restarted = aligning(folder, "restarted")
+    restarted.params.methods = [{**WEIGHTS, "restarts": 2}]
+    align.align(restarted)
+    assert len(matched) == 8

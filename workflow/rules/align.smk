@@ -39,6 +39,7 @@ for name, alignment in ALIGNMENTS.items():
         params:
             architecture=architecture_of,
             methods=alignment.methods,
+            versions=alignment.versions,
             stages=of_outputs(alignment.stages),
             networks=of_inputs(alignment.networks),
             pairs=of_outputs(alignment.pairs_of) if alignment.share else alignment.pairs,
@@ -55,8 +56,8 @@ if SHARES > 1:
             permutations=[permutations(share=f".{number}-of-{SHARES}") for number in range(1, SHARES + 1)],
             tables=[permutations(share=f".{number}-of-{SHARES}", kind="csv") for number in range(1, SHARES + 1)],
         output:
-            permutations=permutations(),
-            table=permutations(kind="csv"),
+            permutations=update(permutations()),
+            table=update(permutations(kind="csv")),
         log:
             log_of("gather_permutations", "{model}/width{width}/{method}"),
         benchmark:

@@ -131,6 +131,10 @@ class Alignment:
         """The settings of the methods of a job."""
         return [stable(METHODS[name]) for name in unique(item["method"] for item in self.batch.of(wildcards))]
 
+    def versions(self, wildcards):
+        """The versions of the methods of a job."""
+        return [versions.of(settings["algorithm"]) for settings in self.methods(wildcards)]
+
     def stages(self, wildcards):
         """The stages of a job."""
         return unique({key: item[key] for key in item if key != "method"} for item in self.batch.of(wildcards))
@@ -147,7 +151,7 @@ class Alignment:
     def outputs(self, kind):
         """The files that a job makes, and that go once they are put together where it has a share in hand."""
         files = [permutations(**item, share=self.share, kind=kind) for item in self.batch.patterns]
-        return temp(files) if self.share else files
+        return temp(files) if self.share else update(files)
 
     def files(self, wildcards):
         """The checkpoints of the networks."""
@@ -232,6 +236,11 @@ class Measurement:
     def frames(self, wildcards):
         """The settings of the frames of a job."""
         return [stable(FRAMES[name]) for name in self.names(FRAMES, "frames", wildcards)]
+
+    def versions(self, wildcards):
+        """The versions of what it does."""
+        used = [settings["algorithm"] for settings in self.methods(wildcards) + self.frames(wildcards)]
+        return [self.room.version, *map(versions.of, ["mixtures", *used])]
 
     def of_levels(self, items, wildcards):
         """The items without those of levels that other jobs have in hand."""

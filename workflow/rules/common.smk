@@ -15,9 +15,10 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", ".
 LIBRARY = ROOT / "src"
 sys.path[:0] = [str(path) for path in (ROOT, LIBRARY) if str(path) not in sys.path]
 
+from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.study.shares import share
-from workflow import own_code, validation
+from workflow import own_code, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, matchings_of, points_of
 
@@ -34,6 +35,12 @@ os.environ.update(
         dict.fromkeys(map(str, filter(None, [LIBRARY, *OWN_FOLDERS, os.environ.get("PYTHONPATH")])))
     )
 )
+
+# Where finished pieces of all studies are kept, unless somebody has another place for them.
+os.environ.setdefault("ONEBASIN_STORE", "results/.store")
+os.environ["ONEBASIN_RECORDS"] = f"results/{config['study']}/logs"
+
+records.install()
 
 # glibc hands every large tensor back to the system as soon as it is freed, and takes it again page by page at the next
 # operation: a third of the time of a small convolutional network on a CPU.
@@ -103,9 +110,9 @@ def data_settings():
     return stable(config["data"], without=("data_dir",) if own else ("data_dir", "image_size"))
 
 
-def own_files(settings):
-    """The hash of the names and sizes of the images of a user's own folder; a copy with other times is the same."""
-    return own_code.digest_of_folder(settings["data_dir"]) if settings["name"] == "image_folder" else None
+def own_folder(wildcards):
+    """The folder of the user's own images; its contents shape the data set, and not its place."""
+    return config["data"]["data_dir"] if config["data"]["name"] == "image_folder" else None
 
 
 def architecture_of(wildcards):

@@ -11,7 +11,7 @@ WORK["second_data"] = WORK["data"]
 rule data:
     """Bring the data set into one file, so that what reads the many formats is imported once."""
     output:
-        DATA["first"],
+        update(DATA["first"]),
     log:
         log_of("data"),
     benchmark:
@@ -25,7 +25,8 @@ rule data:
         gpu=0,
     params:
         data=data_settings(),
-        files=own_files(config["data"]),
+        version=versions.of("data"),
+        folder=of_outputs(own_folder),
     script:
         "../scripts/data.py"
 
@@ -35,7 +36,7 @@ rule second_data:
     input:
         first=DATA["first"],
     output:
-        DATA["second"],
+        update(DATA["second"]),
     log:
         log_of("second_data"),
     benchmark:
@@ -49,6 +50,7 @@ rule second_data:
         gpu=0,
     params:
         data=data_settings() | stable(config["transfer"]["data"]),
-        files=own_files(config["transfer"]["data"] | {"data_dir": config["data"]["data_dir"]}),
+        version=versions.of("data"),
+        folder=of_outputs(own_folder),
     script:
         "../scripts/data.py"

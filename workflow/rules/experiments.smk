@@ -38,11 +38,13 @@ for room in ROOMS.values():
             input:
                 unpack(measured.inputs),
             output:
-                tables=[
-                    measurement_file(table, item["part"] + measured.share)
-                    for item in measured.batch.patterns
-                    for table in room.tables
-                ],
+                tables=update(
+                    [
+                        measurement_file(table, item["part"] + measured.share)
+                        for item in measured.batch.patterns
+                        for table in room.tables
+                    ]
+                ),
             log:
                 log_of(f"{room.name}_measure", f"{{model}}/width{{width}}/{measured.batch.name}{measured.share}"),
             benchmark:
@@ -60,6 +62,7 @@ for room in ROOMS.values():
                 experiment=room.name,
                 architecture=architecture_of,
                 settings=measured.settings,
+                versions=measured.versions,
                 seeds=SEEDS,
                 last_epoch=LAST_EPOCH,
                 parts=of_outputs(measured.parts),
@@ -83,15 +86,17 @@ for room in ROOMS.values():
         input:
             unpack(functools.partial(gathered, room)),
         output:
-            tables=[
-                report(
-                    TABLE.format(table=table),
-                    caption="../report/experiment.rst",
-                    category=room.category,
-                    labels={"experiment": room.name, "kind": "table"},
-                )
-                for table in room.tables
-            ],
+            tables=update(
+                [
+                    report(
+                        TABLE.format(table=table),
+                        caption="../report/experiment.rst",
+                        category=room.category,
+                        labels={"experiment": room.name, "kind": "table"},
+                    )
+                    for table in room.tables
+                ]
+            ),
         log:
             log_of(f"{room.name}_table"),
         benchmark:
@@ -107,6 +112,7 @@ for room in ROOMS.values():
         params:
             experiment=room.name,
             settings=settings_of_table(room),
+            version=room.version,
             caption=room.caption.format(**config),
         script:
             "../scripts/table.py"
@@ -118,13 +124,15 @@ for room in ROOMS.values():
         input:
             table=TABLE.format(table=room.name),
         output:
-            png=report(
-                FIGURE.format(experiment=room.name, format="png"),
-                caption="../report/experiment.rst",
-                category=room.category,
-                labels={"experiment": room.name, "kind": "figure"},
+            png=update(
+                report(
+                    FIGURE.format(experiment=room.name, format="png"),
+                    caption="../report/experiment.rst",
+                    category=room.category,
+                    labels={"experiment": room.name, "kind": "figure"},
+                )
             ),
-            pdf=FIGURE.format(experiment=room.name, format="pdf"),
+            pdf=update(FIGURE.format(experiment=room.name, format="pdf")),
         log:
             log_of(f"{room.name}_figure"),
         benchmark:
@@ -139,6 +147,7 @@ for room in ROOMS.values():
             gpu=0,
         params:
             experiment=room.name,
+            code=records.code_of_figure(room.name),
             caption=room.caption.format(**config),
         script:
             "../scripts/figure.py"

@@ -14,8 +14,8 @@ if FRAMES:
             data=[DATA["first"]],
             networks=[network(seed=seed) for seed in SEEDS],
         output:
-            permutations=[frame_file(**item) for item in FRAMES_IN_HAND.patterns],
-            tables=[frame_file(**item, kind="csv") for item in FRAMES_IN_HAND.patterns],
+            permutations=update([frame_file(**item) for item in FRAMES_IN_HAND.patterns]),
+            tables=update([frame_file(**item, kind="csv") for item in FRAMES_IN_HAND.patterns]),
         log:
             log_of("frames", f"{{model}}/width{{width}}/{FRAMES_IN_HAND.name}"),
         benchmark:
@@ -30,6 +30,7 @@ if FRAMES:
         params:
             architecture=architecture_of,
             frames=lambda wildcards: [stable(FRAMES[name]) for name in frames_in_hand(wildcards)],
+            versions=lambda wildcards: [versions.of(FRAMES[name]["algorithm"]) for name in frames_in_hand(wildcards)],
             networks=[{"seed": seed} for seed in SEEDS],
             data=["first"],
         script:

@@ -13,8 +13,8 @@ rule train_children:
     input:
         data=DATA["first"],
     output:
-        checkpoints=[network(**item) for item in CHILDREN.patterns],
-        tables=[training_table(**item) for item in CHILDREN.patterns],
+        checkpoints=update([network(**item) for item in CHILDREN.patterns]),
+        tables=update([training_table(**item) for item in CHILDREN.patterns]),
     log:
         log_of("train_children", f"{{model}}/width{{width}}/{CHILDREN.name}"),
     benchmark:
@@ -31,5 +31,6 @@ rule train_children:
         training=training_of,
         networks=of_outputs(CHILDREN.of),
         epochs=[LAST_EPOCH],
+        version=versions.of("train"),
     script:
         "../scripts/train.py"

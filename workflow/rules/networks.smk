@@ -15,7 +15,7 @@ rule import_networks:
             validation.network_file(path, wildcards.model, wildcards.width) for path in config["networks"]
         ],
     output:
-        checkpoints=[network(seed=seed) for seed in SEEDS],
+        checkpoints=update([network(seed=seed) for seed in SEEDS]),
     log:
         log_of("import_networks", "{model}/width{width}"),
     benchmark:
@@ -30,5 +30,6 @@ rule import_networks:
     params:
         architecture=architecture_of,
         networks=[{"seed": seed} for seed in SEEDS],
+        version=versions.of("import"),
     script:
         "../scripts/import_networks.py"

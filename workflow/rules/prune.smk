@@ -16,9 +16,9 @@ rule prune:
         data=DATA["first"],
         rewound=[network(**item, epoch=REWIND) for item in SEEDS_IN_HAND.patterns],
     output:
-        checkpoints=[network(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
-        masks=[mask_file(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
-        tables=[training_table(**item, level="{level}") for item in SEEDS_IN_HAND.patterns],
+        checkpoints=update([network(**item, level="{level}") for item in SEEDS_IN_HAND.patterns]),
+        masks=update([mask_file(**item, level="{level}") for item in SEEDS_IN_HAND.patterns]),
+        tables=update([training_table(**item, level="{level}") for item in SEEDS_IN_HAND.patterns]),
     log:
         log_of("prune", f"{{model}}/width{{width}}/level{{level}}-{SEEDS_IN_HAND.name}"),
     benchmark:
@@ -36,5 +36,6 @@ rule prune:
         pruning=pruning_of,
         networks=of_outputs(networks_at_level),
         epochs=[LAST_EPOCH],
+        version=versions.of("prune"),
     script:
         "../scripts/prune.py"

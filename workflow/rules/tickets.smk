@@ -26,8 +26,8 @@ for name, retraining in RETRAININGS.items():
             unpack(retraining.inputs),
             data=DATA[retraining.on.get("data", "first")],
         output:
-            checkpoints=[network(**item) for item in retraining.batch.patterns],
-            tables=[training_table(**item) for item in retraining.batch.patterns],
+            checkpoints=update([network(**item) for item in retraining.batch.patterns]),
+            tables=update([training_table(**item) for item in retraining.batch.patterns]),
         log:
             log_of(name, f"{{model}}/width{{width}}/{retraining.batch.name}"),
         benchmark:
@@ -49,5 +49,6 @@ for name, retraining in RETRAININGS.items():
             permutations=of_inputs(retraining.permutations),
             across=retraining.stage == {"data": "across"},
             epochs=[LAST_EPOCH],
+            version=versions.of("tickets"),
         script:
             "../scripts/train_tickets.py"

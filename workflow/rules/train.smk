@@ -15,8 +15,8 @@ rule train:
     input:
         data=DATA["first"],
     output:
-        checkpoints=[network(**item, epoch=epoch) for item in SEEDS_IN_HAND.patterns for epoch in EPOCHS],
-        tables=[training_table(**item) for item in SEEDS_IN_HAND.patterns],
+        checkpoints=update([network(**item, epoch=epoch) for item in SEEDS_IN_HAND.patterns for epoch in EPOCHS]),
+        tables=update([training_table(**item) for item in SEEDS_IN_HAND.patterns]),
     log:
         log_of("train", f"{{model}}/width{{width}}/{SEEDS_IN_HAND.name}"),
     benchmark:
@@ -33,5 +33,6 @@ rule train:
         training=training_of,
         networks=of_outputs(SEEDS_IN_HAND.of),
         epochs=EPOCHS,
+        version=versions.of("train"),
     script:
         "../scripts/train.py"

@@ -17,8 +17,8 @@ rule train_second:
     input:
         data=DATA["second"],
     output:
-        checkpoints=[network(**item, epoch=epoch) for item in SECOND.patterns for epoch in SECOND_EPOCHS],
-        tables=[training_table(**item) for item in SECOND.patterns],
+        checkpoints=update([network(**item, epoch=epoch) for item in SECOND.patterns for epoch in SECOND_EPOCHS]),
+        tables=update([training_table(**item) for item in SECOND.patterns]),
     log:
         log_of("train_second", f"{{model}}/width{{width}}/{SECOND.name}"),
     benchmark:
@@ -35,5 +35,6 @@ rule train_second:
         training=training_of,
         networks=of_outputs(SECOND.of),
         epochs=SECOND_EPOCHS,
+        version=versions.of("train"),
     script:
         "../scripts/train.py"

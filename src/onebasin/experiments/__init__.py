@@ -10,7 +10,8 @@ The docstring of the module is the question (its first line) and the caption of 
 * ``work(settings, counts)``: how much its measurement does, of which time and memory follow;
 * ``measure(study, settings)``: its rows, or for each of several tables its rows;
 * ``table(parts, settings)``: from the rows of its parts to the rows of its table, where these are not the same;
-* ``figure(table)``: from the data frame of its table to a figure.
+* ``figure(table)``: from the data frame of its table to a figure;
+* ``VERSION``: 1 unless it is given; it is raised when the module's code changes what it measures or tabulates.
 
 NEEDS, COLUMNS and figure are there in all of them. Nothing heavy is imported until a function runs, for the rules read
 these modules while they plan.
@@ -150,6 +151,11 @@ class Room:
     def measured(self) -> Columns:
         """The columns of its measurement, from which its table is made."""
         return getattr(self.module, "MEASURED", self.module.COLUMNS)
+
+    @property
+    def version(self) -> int:
+        """The version of its measurement and its table, 1 until it is raised."""
+        return getattr(self.module, "VERSION", 1)
 
     @property
     def measures(self) -> bool:

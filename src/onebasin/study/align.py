@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, data, permutation, symmetry, tables
 from onebasin.landscape.claims import into_common_frame
-from onebasin.match import similarity
+from onebasin.match import Frame, similarity
 from onebasin.permutation import Permutation
+from onebasin.provenance import provenance
 from onebasin.study import match, network
-from onebasin.study.finished import Finished
 from onebasin.study.job import Job
 from onebasin.study.memory import peak
+from onebasin.study.store import Store
 from onebasin.study.study import Method
 from onebasin.symmetry import State, Symmetry
 
@@ -37,7 +39,7 @@ class Networks:
         states: the networks by data set, epoch or level, and seed, as their addresses name them.
         images: training images [N, …] of each data set, and of both by turns ("across").
         labels: of the images of the first data set [N].
-        identity: of the data sets.
+        shaped_by: what shapes every match of them: the model and the data sets.
         device: where to compute.
     """
 
@@ -47,7 +49,7 @@ class Networks:
     states: list[tuple[Address, State]]
     images: dict[str, Tensor]
     labels: Tensor
-    identity: list[str]
+    shaped_by: dict[str, Any]
     device: str
 
     def at(self, stage: Address) -> dict[int, State]:
@@ -82,7 +84,7 @@ def open_networks(job: Job) -> Networks:
         ],
         images,
         first.tensors("train", device=where)[1],
-        [dataset.digest for dataset in datasets.values()],
+        match.shaped_by_model(job, datasets.values()),
         where,
     )
 
@@ -90,8 +92,8 @@ def open_networks(job: Job) -> Networks:
 def align(job: Job) -> None:
     """Match pairs of networks by every method, at every stage of the job.
 
-    Each method and stage has one file of permutations and one table, in the order of methods, then stages. A job that
-    was killed goes on from its finished pairs, with the same bytes.
+    Each method and stage has one file of permutations and one table, in the order of methods, then stages. Pairs that
+    were matched before, by a job that was killed or in another study, are found in the store.
     """
     networks = open_networks(job)
     methods = [Method.of(settings) for settings in job.params.methods]
@@ -103,55 +105,55 @@ def align(job: Job) -> None:
         else:
             first = second = networks.at(stage)
             pairs = [(a, b) for a, b in job.params.pairs]
-        images = networks.images[stage.get("data", "first")]
-        finished = Finished(target, {"settings": method.settings, "data": networks.identity, "stage": dict(stage)})
+        images = stage.get("data", "first")
         permutations: dict[tuple[int, ...], Permutation] = {}
         rows = []
-        for pair, found, row in _matched(networks, method, (first, second), pairs, images, finished):
+        for pair, found, row in _matched(job.store, networks, method, (first, second), pairs, images):
             permutations[pair] = found
             rows.append(row)
             log.info("%s", row)
-        _write(job, networks, method, stage, (target, table), permutations, rows)
-        finished.clear()
+        _write(networks, method, stage, (target, table), permutations, rows)
 
 
 def _matched(
+    store: Store,
     networks: Networks,
     method: Method,
     states: tuple[Mapping[int, State], Mapping[int, State]],
     pairs: list[tuple[int, int]],
-    images: Tensor,
-    finished: Finished,
+    images: str,
 ) -> Iterator[tuple[tuple[int, int], Permutation, dict[str, Any]]]:
     """Yield each pair, the permutation that takes its second network into the frame of the first, and its row."""
     first, second = states
     digests = [{seed: checkpoint.digest(state) for seed, state in some.items()} for some in states]
     for a, b in pairs:
-        shaped_by = [digests[0][a], digests[1][b]]
-        if kept := finished.load((a, b), shaped_by):
-            log.info("pair %d-%d was matched before", a, b)
-            yield (a, b), *kept
-            continue
-        with peak(networks.device) as taken:
-            found = match.pair(networks.model, networks.symmetry, (first[a], second[b]), method.settings, images)
-        aligned = networks.symmetry.apply(found.permutation, second[b])
-        row = {
-            **networks.configuration,
-            **method.columns,
-            "a": a,
-            "b": b,
-            "objective": found.objective,
-            "similarity": similarity(networks.symmetry, first[a], aligned),
-            "sweeps": found.sweeps,
-            "seconds": found.seconds,
-            "memory": taken.megabytes,
+        shaped_by = {
+            **networks.shaped_by,
+            **match.shaped_by_method(method.settings),
+            "images": images,
+            "networks": [digests[0][a], digests[1][b]],
         }
-        finished.save((a, b), shaped_by, found.permutation, row)
-        yield (a, b), found.permutation, row
+        make = partial(_match, networks, method, (first[a], second[b]), networks.images[images])
+        found = store.value("matching", shaped_by, make)
+        row = {**networks.configuration, **method.columns, "a": a, "b": b, **found["reached"]}
+        yield (a, b), Permutation(found["permutation"]), row
+
+
+def _match(networks: Networks, method: Method, states: tuple[State, State], images: Tensor) -> dict[str, Any]:
+    with peak(networks.device) as taken:
+        found = match.pair(networks.model, networks.symmetry, states, method.settings, images)
+    aligned = networks.symmetry.apply(found.permutation, states[1])
+    reached = {
+        "objective": found.objective,
+        "similarity": similarity(networks.symmetry, states[0], aligned),
+        "sweeps": found.sweeps,
+        "seconds": found.seconds,
+        "memory": taken.megabytes,
+    }
+    return {"permutation": found.permutation.lists(), "reached": reached}
 
 
 def _write(
-    job: Job,
     networks: Networks,
     method: Method,
     stage: Address,
@@ -166,7 +168,7 @@ def _write(
         "stage": dict(stage),
         "settings": dict(method.settings),
         "pairs": [{name: row[name] for name in reached} for row in rows],
-        **checkpoint.provenance(),
+        **provenance(),
     }
     permutation.save(targets[0], permutations, about)
     tables.write(targets[1], "matching", rows)
@@ -193,12 +195,10 @@ def frames(job: Job) -> None:
     targets = zip(job.output.permutations, job.output.tables, strict=True)
     for settings, (target, table) in zip(job.params.frames, targets, strict=True):
         method = Method.of(settings)
-        with peak(networks.device) as taken:
-            found = match.frame(
-                networks.model, networks.symmetry, states, settings, networks.images["first"], networks.labels
-            )
+        make = partial(_frame, networks, states, settings)
+        found, memory = match.stored_frame(job.store, networks.shaped_by, states, settings, make)
         moved = into_common_frame(networks.symmetry, found.permutations, states)
-        cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": taken.megabytes}
+        cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": memory}
         rows = []
         for (a, b), objective in found.objectives.items():
             alike = similarity(networks.symmetry, moved[a], moved[b])
@@ -209,7 +209,14 @@ def frames(job: Job) -> None:
             **networks.configuration,
             "iterations": found.iterations,
             "settings": dict(settings),
-            **checkpoint.provenance(),
+            **provenance(),
         }
         permutation.save(target, {(seed,): one for seed, one in found.permutations.items()}, about)
         tables.write(table, "frame", rows)
+
+
+def _frame(networks: Networks, states: Mapping[int, State], settings: Mapping[str, Any]) -> tuple[Frame, float | None]:
+    images = networks.images["first"]
+    with peak(networks.device) as taken:
+        found = match.frame(networks.model, networks.symmetry, states, settings, images, networks.labels)
+    return found, taken.megabytes

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from onebasin import data
+from onebasin.study import folders
 from onebasin.study.job import Job
 
 
 def make(job: Job) -> None:
     """Bring the data set into one file; a second one must fit the networks of the first."""
     # Where a data set lies is no param of the rule: moving it must not train every network again.
+    if job.params.folder is not None:
+        state, digest = folders.state_of(job.params.folder), folders.digest_of(job.params.folder)
+        job.sources["folder"] = (digest, state)
     settings = {"data_dir": job.config["data"]["data_dir"], **job.params.data}
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
     dataset = data.hold_out(data.vary(data.load(**settings), variant), held_out)

@@ -10,10 +10,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from onebasin.study import record
 from onebasin.study.device import device, take_device
+from onebasin.study.store import Store
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Job:
         threads: how many CPU threads it may use.
         config: the config of the study.
         gpu: whether it asked for a GPU.
+        store: of finished pieces.
+        sources: folders that it reads, which are no inputs of its rule, with the hashes of their contents and state.
     """
 
     input: Any
@@ -37,6 +41,8 @@ class Job:
     threads: int
     config: Any
     gpu: bool
+    store: Store
+    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -77,7 +83,7 @@ def job(snakemake: Any) -> Iterator[Job]:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if gpu else "none"
             place = (platform.node(), os.getpid(), snakemake.threads, visible)
             logging.info("begins on %s as process %d, CPU threads %d, GPUs %s", *place)
-            yield Job(
+            this = Job(
                 snakemake.input,
                 snakemake.output,
                 snakemake.params,
@@ -85,7 +91,11 @@ def job(snakemake: Any) -> Iterator[Job]:
                 snakemake.threads,
                 snakemake.config,
                 gpu,
+                Store(os.environ["ONEBASIN_STORE"], os.environ["ONEBASIN_RECORDS"]),
             )
+            yield this
+            record.write(snakemake.log[0], snakemake.output, this.store, this.sources)
+            logging.info("made %s, found %s", this.store.made, this.store.found)
             logging.info("ends")
         except Exception as error:
             if type(error).__module__.startswith("onebasin"):

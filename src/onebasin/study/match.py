@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from onebasin import match, symmetry
+from onebasin import checkpoint, match, symmetry, versions
+from onebasin.data import Dataset
 from onebasin.match import Frame, Match
+from onebasin.permutation import Permutation
+from onebasin.study.job import Job
+from onebasin.study.store import Store
 from onebasin.symmetry import State, Symmetry
 
 # Real images on which each permuted network must compute the same function.
@@ -68,6 +72,56 @@ def frame(
     for seed, permutation in found.permutations.items():
         symmetry.check(model, groups, permutation, states[seed], images[:CHECKED_IMAGES])
     return found
+
+
+def stored_frame(
+    store: Store,
+    model: Mapping[str, Any],
+    states: Mapping[int, State],
+    settings: Mapping[str, Any],
+    make: Callable[[], tuple[Frame, float | None]],
+) -> tuple[Frame, float | None]:
+    """Return a common frame and the memory that its method took; find it in the store, or make it.
+
+    Args:
+        store: of finished pieces.
+        model: what ``shaped_by_model`` returned.
+        states: the networks by their seeds.
+        settings: an item of the section `frames` of the config.
+        make: finds the frame, and what memory that takes, in MB.
+    """
+
+    def made() -> dict[str, Any]:
+        frame, memory = make()
+        permutations = [[seed, one.lists()] for seed, one in frame.permutations.items()]
+        objectives = [[*pair, objective] for pair, objective in frame.objectives.items()]
+        cost = {"iterations": frame.iterations, "seconds": frame.seconds, "memory": memory}
+        return {"permutations": permutations, "objectives": objectives, **cost}
+
+    networks = [[seed, checkpoint.digest(state)] for seed, state in states.items()]
+    found = store.value("frame", {**model, **shaped_by_method(settings), "networks": networks}, made)
+    frame = Frame(
+        {seed: Permutation(orders) for seed, orders in found["permutations"]},
+        {(a, b): objective for a, b, objective in found["objectives"]},
+        found["iterations"],
+        found["seconds"],
+    )
+    return frame, found["memory"]
+
+
+def shaped_by_model(job: Job, datasets: Iterable[Dataset]) -> dict[str, Any]:
+    """Return what shapes every match of networks: their model, and the data sets whose images it compares."""
+    return {
+        "architecture": job.params.architecture,
+        "width": job.width,
+        "data": [dataset.digest for dataset in datasets],
+    }
+
+
+def shaped_by_method(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a method shapes its matches: all but its name, and its version."""
+    own = {key: value for key, value in settings.items() if key != "name"}
+    return {"method": own, "version": versions.of(settings["algorithm"])}
 
 
 def _taken(method: Callable[..., Any], **given: Any) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onebasin import checkpoint, versions
 from onebasin.data import Dataset
 from onebasin.landscape import evaluate, repair
 from onebasin.landscape.barrier import Point
 from onebasin.landscape.interpolate import State, line
+from onebasin.study.store import Store
 
 Row = dict[str, Any]
 
@@ -25,10 +27,22 @@ class Measurement:
         settings: train_images, batch_size, correction and, where anything is corrected, fit_images, as in the section
             `barrier` of the config; points, where lines are measured.
         device: where to compute.
+        store: of finished pieces.
+        shaped_by: what of the model shapes what is measured.
     """
 
-    def __init__(self, model: nn.Module, dataset: Dataset, settings: Mapping[str, Any], device: str) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        dataset: Dataset,
+        settings: Mapping[str, Any],
+        device: str,
+        store: Store,
+        shaped_by: Mapping[str, Any],
+    ) -> None:
         self.model = model
+        self.store = store
+        self.shaped_by = {**shaped_by, "data": dataset.digest, "version": versions.of("mixtures")}
         self.settings = settings
         train = dataset.tensors("train", limit=settings["train_images"], device=device)
         self.splits = {"train": train, "test": dataset.tensors("test", device=device)}
@@ -49,11 +63,28 @@ class Measurement:
             The weights of each mixture, and its split, loss, error and loss_calibrated.
         """
         name = correction or self.settings.get("correction", "none")
+        read = ["train_images", "batch_size", *(["fit_images"] if name != "none" else [])]
+        shaped_by = {
+            **self.shaped_by,
+            "settings": {key: self.settings[key] for key in read},
+            "correction": name,
+            "networks": [checkpoint.digest(state) for state in states],
+            "weights": checkpoint.digest({"weights": weights}),
+        }
+
+        def make() -> dict[str, Any]:
+            return {split: list(values.rows()) for split, values in self._measure(states, weights, name).items()}
+
+        for split, rows in self.store.value("mixtures", shaped_by, make).items():
+            for mixture, columns in zip(weights.tolist(), rows, strict=True):
+                yield mixture, {"split": split, **columns}
+
+    def _measure(self, states: Sequence[State], weights: Tensor, correction: str) -> dict[str, evaluate.Values]:
         correct = None
-        if name != "none":
+        if correction != "none":
             assert self.fitted is not None, "a correction needs images to fit it on"
-            correct = repair.correction(name, self.model, states, self.fitted)
-        measured = evaluate.measure(
+            correct = repair.correction(correction, self.model, states, self.fitted)
+        return evaluate.measure(
             self.model,
             states,
             weights,
@@ -62,9 +93,6 @@ class Measurement:
             correct=correct,
             held_out=self.held_out,
         )
-        for split, values in measured.items():
-            for mixture, columns in zip(weights.tolist(), values.rows(), strict=True):
-                yield mixture, {"split": split, **columns}
 
     def curve(self, ends: Sequence[State], points: int | None = None, correction: str | None = None) -> Iterator[Row]:
         """Measure the line between two networks; yield split, alpha and the values of each point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ from onebasin import checkpoint, data, permutation, prune, seeding, symmetry, tr
 from onebasin.data import Dataset
 from onebasin.landscape.claims import between
 from onebasin.permutation import Permutation
+from onebasin.provenance import provenance
 from onebasin.prune import Mask
 from onebasin.study import network
 from onebasin.study.job import Job
-from onebasin.study.train import about, address_of, trainings
+from onebasin.study.train import about, address_of, kept, shaped_by, trainings
 
 
 def prune_networks(job: Job) -> None:
@@ -24,18 +26,33 @@ def prune_networks(job: Job) -> None:
     before = job.input.masks or [None] * len(job.input.trained)
     files = zip(job.input.rewound, job.input.trained, before, job.output.masks, strict=True)
     for training, (rewound, trained, earlier, target) in zip(trainings(job), files, strict=True):
-        seed, level = training[0]["seed"], training[0]["level"]
-        mask = Mask.load(earlier) if earlier else _full(job, dataset, settings["output_layer"])
-        mask = prune.prune(
-            mask,
-            checkpoint.load(trained)[0],
-            settings["fraction"],
-            settings["strategy"],
-            generator=seeding.generator(*address_of(job, seed), "prune", level),
-        )
-        which = {"level": level, "density": mask.density}
-        _train(job, dataset, training, rewound, mask, which)
-        mask.save(target, {**about(job, seed), **which, "pruning": settings, **checkpoint.provenance()})
+        address, checkpoints, table, _ = training
+        shapes = {
+            **shaped_by(job, dataset, address["seed"], "prune"),
+            "level": address["level"],
+            "pruning": settings,
+            "rewound": checkpoint.digest(checkpoint.load(rewound)[0]),
+            "trained": checkpoint.digest(checkpoint.load(trained)[0]),
+            "mask": Mask.load(earlier).digest if earlier else None,
+        }
+        make = partial(_prune, job, dataset, training, (rewound, trained, earlier, target))
+        job.store.files("network", shapes, {**kept(checkpoints, table), "mask.safetensors": target}, make)
+
+
+def _prune(job: Job, dataset: Dataset, training: tuple[Any, ...], files: tuple[str, str, str | None, str]) -> None:
+    settings, (rewound, trained, earlier, target) = job.params.pruning, files
+    seed, level = training[0]["seed"], training[0]["level"]
+    mask = Mask.load(earlier) if earlier else _full(job, dataset, settings["output_layer"])
+    mask = prune.prune(
+        mask,
+        checkpoint.load(trained)[0],
+        settings["fraction"],
+        settings["strategy"],
+        generator=seeding.generator(*address_of(job, seed), "prune", level),
+    )
+    which = {"level": level, "density": mask.density}
+    _train(job, dataset, training, rewound, mask, which)
+    mask.save(target, {**about(job, seed), **which, "pruning": settings, **provenance()})
 
 
 def train_tickets(job: Job) -> None:
@@ -49,7 +66,7 @@ def train_tickets(job: Job) -> None:
         for address, path in zip(job.params.permutations, job.input.permutations, strict=True)
     }
     for training in trainings(job):
-        address = training[0]
+        address, checkpoints, table, _ = training
         seed, level, source = address["seed"], address["level"], address["source"]
         mask = next(mask for other, mask in masks if other == {"seed": source, "level": level})
         if address["mask"] == "random":
@@ -60,7 +77,15 @@ def train_tickets(job: Job) -> None:
             mask = mask.permuted(groups, found)
         named = address["method"] if address["mask"] == "permuted" else address["mask"]
         which = {"level": level, "ticket": named, "source": source, "density": mask.density}
-        _train(job, dataset, training, rewound[seed], mask, which)
+        shapes = {
+            **shaped_by(job, dataset, seed, "tickets"),
+            **which,
+            "pruning": job.params.pruning,
+            "rewound": checkpoint.digest(checkpoint.load(rewound[seed])[0]),
+            "mask": mask.digest,
+        }
+        make = partial(_train, job, dataset, training, rewound[seed], mask, which)
+        job.store.files("network", shapes, kept(checkpoints, table), make)
 
 
 def _into_frame(

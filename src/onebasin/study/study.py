@@ -14,11 +14,13 @@ from onebasin import checkpoint, data, permutation, symmetry
 from onebasin.data import Dataset
 from onebasin.landscape.barrier import barriers
 from onebasin.landscape.interpolate import State
+from onebasin.match import Frame
 from onebasin.permutation import Permutation
 from onebasin.prune import Mask
 from onebasin.study import match, network
 from onebasin.study.job import Job
 from onebasin.study.measurement import Measurement
+from onebasin.study.memory import peak
 from onebasin.study.shares import share
 from onebasin.symmetry import Symmetry
 
@@ -199,7 +201,10 @@ class Study:
     def measurement_on(self, name: str) -> Measurement:
         """Return how networks are measured on a data set."""
         if name not in self._measurements:
-            self._measurements[name] = Measurement(self.model, self.dataset(name), self.settings, self.device)
+            own = {"architecture": self._job.params.architecture, "width": self.configuration["width"]}
+            self._measurements[name] = Measurement(
+                self.model, self.dataset(name), self.settings, self.device, self._job.store, own
+            )
         return self._measurements[name]
 
     def curve(
@@ -248,12 +253,33 @@ class Study:
     def match(self, state_a: Any, state_b: Any, method: Method) -> Permutation:
         """Match two networks, each one state or several from the same moments; return the permutation of the second."""
         images = self.images("train")[0]
-        return match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images).permutation
+
+        def make() -> dict[str, list[int]]:
+            found = match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images)
+            return found.permutation.lists()
+
+        networks = [
+            [checkpoint.digest(state) for state in ([side] if isinstance(side, Mapping) else side)]
+            for side in (state_a, state_b)
+        ]
+        shaped_by = {**self._shaped_by_model, **match.shaped_by_method(method.settings), "networks": networks}
+        return Permutation(self._job.store.value("permutation", shaped_by, make))
 
     def match_frame(self, states: Mapping[int, State], method: Method) -> dict[int, Permutation]:
         """Bring some networks into a common frame; return their permutations by their seeds."""
         images, labels = self.images("train")
-        return dict(match.frame(self.model, self.symmetry, states, method.settings, images, labels).permutations)
+
+        def make() -> tuple[Frame, float | None]:
+            with peak(self.device) as taken:
+                found = match.frame(self.model, self.symmetry, states, method.settings, images, labels)
+            return found, taken.megabytes
+
+        found, _ = match.stored_frame(self._job.store, self._shaped_by_model, states, method.settings, make)
+        return dict(found.permutations)
+
+    @cached_property
+    def _shaped_by_model(self) -> dict[str, Any]:
+        return match.shaped_by_model(self._job, [self.dataset()])
 
     def _canonical(self, address: Address) -> dict[str, Any]:
         """Return an address as the rules write it, in which the last epoch and level 0 go without saying."""

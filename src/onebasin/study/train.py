@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from onebasin import checkpoint, data, foreign, train
+from onebasin import checkpoint, data, foreign, train, versions
+from onebasin.data import Dataset
+from onebasin.files import sha256
+from onebasin.provenance import provenance
 from onebasin.study import network
 from onebasin.study.job import Job
 
@@ -25,6 +28,22 @@ def address_of(job: Job, seed: int) -> tuple[str | int, ...]:
 def about(job: Job, seed: int) -> dict[str, Any]:
     """Say in its checkpoints which network it is."""
     return {"model": job.model, "width": job.width, "seed": seed, "architecture": job.params.architecture}
+
+
+def shaped_by(job: Job, dataset: Dataset, seed: int, stage: str) -> dict[str, Any]:
+    """Return what shapes every network of a job at a stage: who it is, its model, its training and the data set."""
+    return {
+        **about(job, seed),
+        "training": job.params.training,
+        "data": dataset.digest,
+        "stage": stage,
+        "version": versions.of(stage),
+    }
+
+
+def kept(checkpoints: Mapping[int, str], table: str) -> dict[str, str]:
+    """Return the files of a training by the names under which the store keeps them."""
+    return {**{f"epoch{epoch}.safetensors": path for epoch, path in checkpoints.items()}, "training.csv": table}
 
 
 def trainings(job: Job) -> Iterator[tuple[Mapping[str, Any], dict[int, str], str, Path]]:
@@ -46,19 +65,30 @@ def train_networks(job: Job) -> None:
     dataset = data.open_(job.input.data)
     for address, checkpoints, table, work in trainings(job):
         seed, shared = address["seed"], address.get("shared")
-        randomness = address_of(job, seed)
-        train.train(
-            network.initialised(job.params.architecture, job.width, dataset, randomness),
-            dataset,
-            train.Settings(**job.params.training),
-            seed_address=randomness,
-            checkpoints=checkpoints,
-            table=table,
-            work=work,
-            metadata=about(job, seed),
-            device=job.device,
-            branch=None if shared is None else (shared, "child"),
+        job.store.files(
+            "network",
+            {**shaped_by(job, dataset, seed, "train"), "shared": shared},
+            kept(checkpoints, table),
+            partial(_train, job, dataset, seed, shared, checkpoints, table, work),
         )
+
+
+def _train(
+    job: Job, dataset: Dataset, seed: int, shared: int | None, checkpoints: Mapping[int, str], table: str, work: Path
+) -> None:
+    randomness = address_of(job, seed)
+    train.train(
+        network.initialised(job.params.architecture, job.width, dataset, randomness),
+        dataset,
+        train.Settings(**job.params.training),
+        seed_address=randomness,
+        checkpoints=checkpoints,
+        table=table,
+        work=work,
+        metadata=about(job, seed),
+        device=job.device,
+        branch=None if shared is None else (shared, "child"),
+    )
 
 
 def import_networks(job: Job) -> None:
@@ -71,6 +101,12 @@ def import_networks(job: Job) -> None:
     files = zip(job.params.networks, job.input.networks, states, job.output.checkpoints, strict=True)
     for address, path, state, target in files:
         seed = address["seed"]
-        source = {"file": path, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-        checkpoint.save(target, state, {**about(job, seed), "source": source, **checkpoint.provenance()})
+        source = {"file": path, "sha256": sha256(path)}
+        metadata = {**about(job, seed), "source": source}
+        job.store.files(
+            "network",
+            {**metadata, "stage": "import", "version": versions.of("import")},
+            {"network.safetensors": target},
+            partial(checkpoint.save, target, state, {**metadata, **provenance()}),
+        )
         log.info("seed %d is %s, sha256 %s", seed, path, source["sha256"])

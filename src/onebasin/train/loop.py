@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, seeding
 from onebasin.data import Dataset
+from onebasin.provenance import provenance
 from onebasin.train import resume
 from onebasin.train.batches import Images
 from onebasin.train.compilation import compiled
@@ -97,7 +98,7 @@ def train(
     identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
     about: dict[str, Any] = {
         **metadata,
-        **checkpoint.provenance(),
+        **provenance(),
         "settings": asdict(settings),
         "seed_address": list(seed_address),
         "branch": branch,

@@ -19,6 +19,7 @@ from torch import nn
 from onebasin import checkpoint
 from onebasin.data import Dataset
 from onebasin.files import FileError, atomic, load_metadata, load_tensors, save_tensors
+from onebasin.provenance import provenance
 from onebasin.train import compilation
 from onebasin.train.optimizer import Optimizer
 from onebasin.train.settings import Settings
@@ -48,7 +49,7 @@ def identity_of(
         "initial network": checkpoint.digest(model.state_dict()),
         # A commit that leaves the version alone does not send a long training back to its start.
         "metadata": {name: value for name, value in metadata.items() if name != "commit"},
-        "onebasin version": checkpoint.provenance()["version"],
+        "onebasin version": provenance()["version"],
         "torch version": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
