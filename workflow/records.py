@@ -279,7 +279,12 @@ def _now(path: str, otherwise: list[int]) -> list[int]:
 
 def _is_own(job: Any) -> bool:
     """Return whether a job is of a rule of this workflow that runs a script."""
-    return job.rule.script is not None and Path(job.rule.snakefile).parent == RULES
+    return job.rule.script is not None and _folder(str(job.rule.snakefile)) == RULES
+
+
+@functools.cache
+def _folder(snakefile: str) -> Path:
+    return Path(snakefile).resolve().parent
 
 
 def _spell(code: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The tiny study through the Slurm profile, on a real Slurm: while jobs, servers and Snakemake are killed, too."""
 
+import json
 import os
 import re
 import signal
@@ -44,6 +45,16 @@ def finish(place, process, patience_s=900):
     assert code == 0, (place.folder / "snakemake.log").read_text()
 
 
+def networks(place):
+    """The bytes and times of all networks."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in place.results.glob("networks/**/*.*")}
+
+
+def made(place, job):
+    """The pieces that a job made, by kind."""
+    return json.loads((place.results / "logs" / f"{job}.json").read_text())["made"]
+
+
 def log_of(place, job):
     return (place.results / "logs" / f"{job}.log").read_text()
 
@@ -79,6 +90,14 @@ def test_it_completes_with_the_bytes_of_a_local_run_and_a_gpu_for_each_job(slurm
         assert device != other or ended <= other_begun or other_ended <= begun
     overlaps = [a for a, b in combinations(on_gpus.values(), 2) if a[1] < b[2] and b[1] < a[2]]
     assert overlaps, "no two GPU jobs ran at once"
+
+    # One seed more: the other networks stay as they are, to their times, and no pair of them is matched again.
+    before = networks(workplace)
+    tiny["seeds"] = [*SEEDS, len(SEEDS)]
+    finish(workplace, begin(workplace, workplace.configure(tiny)))
+    assert before.items() <= networks(workplace).items()
+    assert made(workplace, "train/mlp/width4/all") == {"network": 1}
+    assert made(workplace, "align/mlp/width4/all") == {"matching": len(SEEDS) * 2}
 
 
 def hold_trainings(place):

@@ -159,6 +159,29 @@ def pruned(make_once, study):
     return make_once("pruned", TINY, ["pruning", "sparsity", "tickets"], origin=study)
 
 
+@pytest.fixture(scope="session")
+def transport(make_once):
+    """A finished study of the experiments that no other one has, and its config."""
+    config = {
+        "study": "tiny",
+        "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
+        "training": {"epochs": 3},
+        "frames": [
+            {"name": "merge", "algorithm": "merge_many", "similarity": "activations", "options": {"n_images": 100}},
+            {"name": "universe", "algorithm": "universe", "options": {"climbs": 1}},
+        ],
+        "barrier": {"points": 5, "train_images": 100, "fit_images": 100},
+        "experiments": ["width", "cycles", "embedding", "transfer", "transfer_masks", "correction", "instability"],
+        "cycles": {"widths": [8], "limit": 20},
+        "correction": {"widths": [4]},
+        "instability": {"widths": [4], "epochs": [1]},
+        "embedding": {"wide": 8, "narrow": [4]},
+        "pruning": {"levels": 1},
+        "transfer": {"widths": [4], "level": 1, "data": {"variant": "inverted"}},
+    }
+    return make_once("transport", config), config
+
+
 @pytest.fixture
 def tiny():
     """The config of the tiny study, to be changed."""

@@ -13,24 +13,9 @@ METHODS = ("weights", "activations")
 FRAMES = ("merge", "universe")
 
 
-@pytest.fixture(scope="module")
-def made(make_once):
-    config = {
-        "study": "tiny",
-        "models": [{"name": "mlp", "family": "mlp", "widths": [4, 8], "hidden": [1, 1]}],
-        "training": {"epochs": 3},
-        "frames": [
-            {"name": "merge", "algorithm": "merge_many", "similarity": "activations", "options": {"n_images": 100}},
-            {"name": "universe", "algorithm": "universe", "options": {"climbs": 1}},
-        ],
-        "barrier": {"points": 5, "train_images": 100},
-        "experiments": ["width", "cycles", "embedding", "transfer", "transfer_masks"],
-        "cycles": {"widths": [8], "limit": 20},
-        "embedding": {"wide": 8, "narrow": [4]},
-        "pruning": {"levels": 1},
-        "transfer": {"widths": [4], "level": 1, "data": {"variant": "inverted"}},
-    }
-    return make_once("transport", config), config
+@pytest.fixture(scope="session")
+def made(transport):
+    return transport
 
 
 def table(made, name):
