@@ -50,7 +50,7 @@ def networks(place):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in place.results.glob("networks/**/*.*")}
 
 
-def made(place, job):
+def pieces_made(place, job):
     """The pieces that a job made, by kind."""
     return json.loads((place.results / "logs" / f"{job}.json").read_text())["made"]
 
@@ -96,8 +96,8 @@ def test_it_completes_with_the_bytes_of_a_local_run_and_a_gpu_for_each_job(slurm
     tiny["seeds"] = [*SEEDS, len(SEEDS)]
     finish(workplace, begin(workplace, workplace.configure(tiny)))
     assert before.items() <= networks(workplace).items()
-    assert made(workplace, "train/mlp/width4/all") == {"network": 1}
-    assert made(workplace, "align/mlp/width4/all") == {"matching": len(SEEDS) * 2}
+    assert pieces_made(workplace, "train/mlp/width4/all") == {"network": 1}
+    assert pieces_made(workplace, "align/mlp/width4/all") == {"matching": len(SEEDS) * 2}
 
 
 def hold_trainings(place):
