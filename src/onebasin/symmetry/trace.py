@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from onebasin.symmetry.axes import UNIT, Term, atom, fix
 from onebasin.symmetry.layer_rules import RULES
+from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
 from onebasin.symmetry.rules import ELEMENTWISE, Unsupported, constant, pointwise
-
-
-class SymmetryError(ValueError):
-    """The permutation groups of a model cannot be found, or a permutation changes its function."""
-
-
-def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters and persistent buffers of a model, detached, not copied, one object for shared ones."""
-    owned = {key: value for key, value in model.state_dict(keep_vars=True).items() if torch.is_tensor(value)}
-    detached = {id(value): value.detach() for value in owned.values()}
-    return {key: detached[id(value)] for key, value in owned.items()}
-
-
-def copied(state: Mapping[str, Tensor], parameters: Collection[str]) -> dict[str, Tensor]:
-    """Return a state whose buffers are copies, since training mode updates them in place."""
-    copies = {id(value): value.clone() for key, value in state.items() if key not in parameters}
-    return {key: copies.get(id(value), value) for key, value in state.items()}
-
-
-@contextmanager
-def evaluation(model: nn.Module, training: bool = False):  # type: ignore[no-untyped-def]
-    """Put a model into evaluation or training mode, without gradients or fused shortcuts, and put everything back."""
-    modes = {module: module.training for module in model.modules()}
-    shortcut = torch.backends.mha.get_fastpath_enabled()
-    model.train(training)
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(shortcut)
-        for module, mode in modes.items():
-            module.training = mode
+from onebasin.symmetry.values import Call, SymmetryError, outputs
+from onebasin.symmetry.whereabouts import here, origin
 
 
 class Operations(TorchDispatchMode):
@@ -85,14 +54,15 @@ class Trace:
         batch: the axis of the input that counts samples.
     """
 
-    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], training: bool = False) -> None:
+    def __init__(self, model: nn.Module, call: Call, training: bool = False) -> None:
         self.tensors: list[list[Term]] = []
         self.intermediates: list[tuple[int, bool, list[Term]]] = []
         self._terms: dict[int, list[Term]] = {}
         self._alive: list[Tensor] = []
         self._used: set[int] = set()
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
-        owned = copied(state_of(model), self.parameters) if training else state_of(model)
+        network = Network(model, training=training)
+        owned = network.tensors
         for key, tensor in owned.items():
             if id(tensor) not in self._terms:
                 # Statistics have one value for each unit; a buffer with more axes belongs to the architecture.
@@ -100,13 +70,14 @@ class Trace:
                 self[tensor] = [
                     atom(length, "table that is not a parameter" if table else None) for length in tensor.shape
                 ]
+        call = call.map(torch.clone)
+        inputs = call.tensors()
         for tensor in inputs:
             self[tensor] = [atom(length, "model input") for length in tensor.shape]
-        self.batch = self[inputs[0]][0]
-        with evaluation(model, training), Operations(self._follow):
-            # Called as matching and measuring call it, so that operations are counted alike.
-            output = functional_call(model, owned, inputs, tie_weights=False)
-        for leaf in tree_leaves(output):
+        self.batch = next((terms[0] for terms in map(self.__getitem__, inputs) if terms), UNIT)
+        self._names = network.names
+        output = self._run(network, call)
+        for leaf in outputs(output):
             if torch.is_tensor(leaf):
                 for term in self[leaf]:
                     fix(term, "model output")
@@ -116,6 +87,20 @@ class Trace:
                     fix(term, "not used in evaluation")
         self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
         self._alive.clear()
+
+    def _run(self, network: Network, call: Call) -> Any:
+        try:
+            with Operations(self._follow):
+                return network.run(call)
+        except SymmetryError:
+            raise
+        except Exception as error:  # whatever a foreign model raises
+            reason = next(iter(str(error).strip().splitlines()), "")
+            where = origin(self._names, error.__traceback__)
+            raise SymmetryError(
+                f"the model fails on the example input: {type(error).__name__}: {reason}"
+                + (f" ({where})" if where else "")
+            ) from error
 
     def __getitem__(self, tensor: Tensor) -> list[Term]:
         if id(tensor) not in self._terms:
@@ -136,7 +121,7 @@ class Trace:
         name = func._schema.name.split("::")[1]
         plain = name if name in RULES else name.removesuffix("_")
         if torch.Tag.nondeterministic_seeded in func.tags and not _is_attention(name):
-            raise SymmetryError(f"operation {func} is random: the model's output is not a function of its input")
+            raise self._error(f"operation {func} is random: the model's output is not a function of its input")
         inputs = any(torch.is_tensor(leaf) for leaf in tree_leaves(call))
         elementwise = is_elementwise(func)
         try:
@@ -150,12 +135,16 @@ class Trace:
             else:
                 raise Unsupported("no rule for it")
         except Unsupported as error:
-            raise SymmetryError(f"operation {func} cannot be followed: {error}") from error
+            raise self._error(f"operation {func} cannot be followed: {error}") from error
         for out in outs:
             if id(out) not in self._terms:
                 self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
         if outs and inputs:
             self.intermediates.append((index, elementwise and plain not in RULES, self._terms[id(outs[0])]))
+
+    def _error(self, reason: str) -> SymmetryError:
+        where = here(self._names, sys._getframe(1))
+        return SymmetryError(f"{reason} ({where})" if where else reason)
 
 
 def is_elementwise(func: Any) -> bool:
