@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from onebasin.symmetry import layer_rules, lookup_rules, signal_rules
 from onebasin.symmetry.axes import UNIT, Term, atom, fix
-from onebasin.symmetry.layer_rules import RULES
 from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
-from onebasin.symmetry.rules import ELEMENTWISE, Unsupported, constant, pointwise
+from onebasin.symmetry.rules import ELEMENTWISE, FACTORIES, HANDING_ON, RULES, Branch, Unsupported, constant, pointwise
 from onebasin.symmetry.values import Call, SymmetryError, outputs
 from onebasin.symmetry.whereabouts import here, origin
+
+# The modules that register rules.
+_ = layer_rules, lookup_rules, signal_rules
 
 
 class Operations(TorchDispatchMode):
@@ -60,20 +63,28 @@ class Trace:
         self._terms: dict[int, list[Term]] = {}
         self._alive: list[Tensor] = []
         self._used: set[int] = set()
+        self._labels: dict[int, Term] = {}
+        self._handing_on = False
+        self._varying: set[int] = set()  # storages that depend on the state or the inputs
+        self._dependent: set[int] = set()  # of these, those that do not depend on integers alone
+        self._uniform: set[int] = set()  # storages of constants that hold one value throughout
+        self._shared = False
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
         network = Network(model, training=training)
         owned = network.tensors
         for key, tensor in owned.items():
             if id(tensor) not in self._terms:
                 # Statistics have one value for each unit; a buffer with more axes belongs to the architecture.
-                table = key not in self.parameters and sum(length > 1 for length in tensor.shape) > 1
+                table = not self._moves(key) and sum(length > 1 for length in tensor.shape) > 1
                 self[tensor] = [
                     atom(length, "table that is not a parameter" if table else None) for length in tensor.shape
                 ]
+                self._vary([tensor])
         call = call.map(torch.clone)
         inputs = call.tensors()
         for tensor in inputs:
             self[tensor] = [atom(length, "model input") for length in tensor.shape]
+        self._vary(inputs)
         self.batch = next((terms[0] for terms in map(self.__getitem__, inputs) if terms), UNIT)
         self._names = network.names
         output = self._run(network, call)
@@ -104,8 +115,12 @@ class Trace:
 
     def __getitem__(self, tensor: Tensor) -> list[Term]:
         if id(tensor) not in self._terms:
-            self[tensor] = constant(tensor)
+            self._constant(tensor)
         self._used.add(id(tensor))
+        if not self._shared and _storage(tensor) in self._uniform:
+            return [atom(length) for length in tensor.shape]  # no order of its own, nor that of another use
+        if id(tensor) in self._labels and not self._handing_on:
+            fix(self._labels[id(tensor)], "index used as a number")
         return self._terms[id(tensor)]
 
     def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None:
@@ -117,26 +132,77 @@ class Trace:
         """Remember the axes of a tensor that exists only inside an operation."""
         self.tensors.append(settle(terms))
 
+    def label(self, tensor: Tensor) -> Term | None:
+        """Return the axis along which the values of a tensor are indices; None for a tensor of other values."""
+        return self._labels.get(id(tensor))
+
+    def set_label(self, tensor: Tensor, term: Term) -> None:
+        """Say that the values of a tensor are indices along an axis."""
+        self._labels[id(tensor)] = term
+
+    def plain(self, tensor: Tensor) -> list[Term]:
+        """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
+        self._handing_on, before = True, self._handing_on
+        try:
+            return self[tensor]
+        finally:
+            self._handing_on = before
+
+    def depends(self, tensor: Tensor) -> bool:
+        """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
+        return _storage(tensor) in self._dependent
+
+    def _vary(self, tensors: Iterable[Tensor]) -> None:
+        for tensor in tensors:
+            self._varying.add(_storage(tensor))
+            if tensor.is_floating_point() or tensor.is_complex():
+                self._dependent.add(_storage(tensor))
+
+    def _constant(self, tensor: Tensor) -> None:
+        self[tensor] = constant(tensor)
+        if tensor.layout == torch.strided and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+            self._uniform.add(_storage(tensor))
+
+    def _moves(self, key: str) -> bool:
+        """Say whether a tensor of the state may move: parameters, and the masks of ``torch.nn.utils.prune``."""
+        return key in self.parameters or (key.endswith("_mask") and f"{key[:-5]}_orig" in self.parameters)
+
     def _follow(self, index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
         name = func._schema.name.split("::")[1]
         plain = name if name in RULES else name.removesuffix("_")
         if torch.Tag.nondeterministic_seeded in func.tags and not _is_attention(name):
             raise self._error(f"operation {func} is random: the model's output is not a function of its input")
-        inputs = any(torch.is_tensor(leaf) for leaf in tree_leaves(call))
+        inputs = [leaf for leaf in tree_leaves(call) if torch.is_tensor(leaf)]
+        known = plain in FACTORIES or not any(_storage(tensor) in self._varying for tensor in inputs)
+        if not known:
+            self._varying.update(map(_storage, outs))
+            if any(map(self.depends, inputs)):
+                self._dependent.update(map(_storage, outs))
+        written = _written(func, call)
+        self._uniform.difference_update(map(_storage, written))
+        # A value that is written into a view later is seen in what it is a view of.
+        self._shared = bool(func.is_view or written)
         elementwise = is_elementwise(func)
+        label = self.label(inputs[0]) if inputs and plain in HANDING_ON else None
+        self._handing_on = label is not None
         try:
             if plain in RULES:
                 RULES[plain](self, call, outs)
             elif elementwise:
                 pointwise(self, call, outs)
-            elif not inputs:
+            elif known and not written:
                 for out in outs:
-                    self[out] = constant(out)
+                    self._constant(out)
             else:
                 raise Unsupported("no rule for it")
+        except Branch as error:
+            raise self._error(str(error)) from error
         except Unsupported as error:
             raise self._error(f"operation {func} cannot be followed: {error}") from error
+        self._handing_on = False
         for out in outs:
+            if label is not None:
+                self.set_label(out, label)
             if id(out) not in self._terms:
                 self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
         if outs and inputs:
@@ -145,6 +211,19 @@ class Trace:
     def _error(self, reason: str) -> SymmetryError:
         where = here(self._names, sys._getframe(1))
         return SymmetryError(f"{reason} ({where})" if where else reason)
+
+
+def _written(func: Any, call: dict[str, Any]) -> list[Tensor]:
+    """Return the tensors that an operation changes."""
+    names = [
+        argument.name for argument in func._schema.arguments if argument.alias_info and argument.alias_info.is_write
+    ]
+    return [leaf for name in names for leaf in tree_leaves(call.get(name)) if torch.is_tensor(leaf)]
+
+
+def _storage(tensor: Tensor) -> int:
+    # A value that is written into a view is in the tensor that it is a view of.
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else id(tensor)
 
 
 def is_elementwise(func: Any) -> bool:
