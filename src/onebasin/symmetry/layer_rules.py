@@ -19,7 +19,7 @@ def _matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = [*first[:-1], second[-1]]
 
 
-@rule("addmm", "baddbmm")
+@rule("addmm", "baddbmm", "_sparse_addmm")
 def _add_matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     names = ("mat1", "mat2") if "mat1" in call else ("batch1", "batch2")
     _matmul(axes, {"self": call[names[0]], "mat2": call[names[1]]}, outs)

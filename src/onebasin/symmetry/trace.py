@@ -70,6 +70,7 @@ class Trace:
         self._uniform: set[int] = set()  # storages of constants that hold one value throughout
         self._shared = False
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
+        self._originals = {id(value): key for key, value in model.state_dict(keep_vars=True).items()}
         network = Network(model, training=training)
         owned = network.tensors
         for key, tensor in owned.items():
@@ -159,6 +160,11 @@ class Trace:
                 self._dependent.add(_storage(tensor))
 
     def _constant(self, tensor: Tensor) -> None:
+        if id(tensor) in self._originals:
+            raise Unsupported(
+                f"it reads {self._originals[id(tensor)]!r} of the model itself and not of its copy, as a closure or a "
+                "hook does that holds the model: let it reach the module through its arguments"
+            )
         self[tensor] = constant(tensor)
         if tensor.layout == torch.strided and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
             self._uniform.add(_storage(tensor))
