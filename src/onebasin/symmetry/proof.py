@@ -61,12 +61,25 @@ def prove(model: nn.Module, symmetry: Symmetry, call: Call, dtype: torch.dtype, 
     tensors = call.tensors()
     if not training and tensors and all(tensor.dim() > 3 for tensor in tensors):
         call = call.map(lambda tensor: tensor[:1])  # images do not meet in evaluation: one is enough
-    state = random_state(model, seeding.generator("symmetry", "state"))
     permutation = symmetry.random(seeding.generator("symmetry", "prove"))
+
+    def attempt(dtype: torch.dtype) -> Proof:
+        # The state has no name here, so that it is gone as soon as it is permuted.
+        return _compare(
+            model,
+            symmetry,
+            permutation,
+            random_state(model, seeding.generator("symmetry", "state")),
+            call,
+            None,
+            dtype,
+            training,
+        )
+
     try:
-        return _compare(model, symmetry, permutation, state, call, None, dtype, training)
+        return attempt(dtype)
     except RuntimeError:
-        return _compare(model, symmetry, permutation, state, call, None, torch.float32, training)
+        return attempt(torch.float32)
 
 
 def random_state(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
@@ -156,7 +169,9 @@ def _compare(
         with seen:
             return outputs(copy.run(arguments))
 
-    before, after = evaluate(state), evaluate(symmetry.apply(permutation, state))
+    before = evaluate(state)
+    state = symmetry.apply(permutation, state)
+    after = evaluate(state)
     allowed = _TOLERANCES.get(seen.least, 0.25) if tolerance is None else tolerance
     error = max((_difference(old, new) for old, new in zip(before, after, strict=True)), default=0.0)
     if not error <= allowed:

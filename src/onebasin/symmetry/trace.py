@@ -19,6 +19,8 @@ from onebasin.symmetry.rules import ELEMENTWISE, FACTORIES, HANDING_ON, RULES, B
 from onebasin.symmetry.values import Call, SymmetryError, outputs
 from onebasin.symmetry.whereabouts import here, origin
 
+# Bytes of intermediates after which those are looked for that are no longer needed.
+ENOUGH = 2**27
 # The modules that register rules.
 _ = layer_rules, lookup_rules, signal_rules
 
@@ -61,7 +63,8 @@ class Trace:
         self.tensors: list[list[Term]] = []
         self.intermediates: list[tuple[int, bool, list[Term]]] = []
         self._terms: dict[int, list[Term]] = {}
-        self._alive: list[Tensor] = []
+        self._alive: dict[int, Tensor] = {}  # ids, and addresses of storages, are unique only among living objects
+        self._made = 0
         self._used: set[int] = set()
         self._labels: dict[int, Term] = {}
         self._handing_on = False
@@ -126,7 +129,7 @@ class Trace:
 
     def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None:
         self._terms[id(tensor)] = list(terms)
-        self._alive.append(tensor)  # ids are unique only among living objects
+        self._alive[id(tensor)] = tensor
         self.note(terms)
 
     def note(self, terms: Sequence[Term]) -> None:
@@ -213,6 +216,25 @@ class Trace:
                 self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
         if outs and inputs:
             self.intermediates.append((index, elementwise and plain not in RULES, self._terms[id(outs[0])]))
+        if not func.is_view:
+            self._made += sum(out.numel() * out.element_size() for out in outs)
+        if self._made > ENOUGH:
+            self._release()
+
+    def _release(self) -> None:
+        """Forget the tensors that nobody else holds."""
+        self._made = 0
+        # This loop, the dictionary and the call hold a tensor; what C++ holds besides is counted by itself.
+        self._alive = {
+            key: tensor
+            for key, tensor in self._alive.items()
+            if sys.getrefcount(tensor) > 3 or tensor._use_count() > 1  # type: ignore[attr-defined]
+        }
+        self._terms = {key: terms for key, terms in self._terms.items() if key in self._alive}
+        self._labels = {key: term for key, term in self._labels.items() if key in self._alive}
+        storages = set(map(_storage, self._alive.values()))
+        for known in (self._varying, self._dependent, self._uniform):
+            known &= storages
 
     def _error(self, reason: str) -> SymmetryError:
         where = here(self._names, sys._getframe(1))
