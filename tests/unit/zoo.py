@@ -278,8 +278,8 @@ class Experts(nn.Module):
 
     def __init__(self, best: int | None = None) -> None:
         super().__init__()
-        self.router = nn.Linear(6, 4)
-        self.up, self.down = nn.Parameter(torch.randn(4, 6, 5)), nn.Parameter(torch.randn(4, 5, 6))
+        self.router = nn.Linear(8, 4)
+        self.up, self.down = nn.Parameter(torch.randn(4, 8, 12)), nn.Parameter(torch.randn(4, 12, 8))
         self.best = best
 
     def forward(self, x: Tensor) -> Tensor:
@@ -289,6 +289,40 @@ class Experts(nn.Module):
             weights = torch.zeros_like(weights).scatter(-1, chosen, values)
         y = torch.bmm(torch.bmm(x.expand(4, -1, -1), self.up).relu(), self.down)
         return torch.einsum("ne,end->nd", weights, y)
+
+
+class Routed(Experts):
+    """Sends each token to the best experts alone: rows in the order of the experts, or parameters looked up by row."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, chosen = self.router(x).softmax(-1).topk(2, dim=-1)
+        if self.way == "looked up":
+            rows = chosen.flatten()
+            y = torch.bmm(torch.bmm(x.repeat_interleave(2, 0)[:, None], self.up[rows]).relu(), self.down[rows])
+            return (y.view(len(x), 2, 8) * values[..., None]).sum(1)
+        sorted_experts, order = chosen.flatten().sort()
+        ends = torch.histc(sorted_experts.float(), 4, 0, 3).cumsum(0, dtype=torch.int32)
+        y = F.grouped_mm(x[order // 2].float(), self.up.float(), offs=ends).relu()
+        y = F.grouped_mm(y, self.down.float(), offs=ends).to(x.dtype) * values.flatten()[order][:, None]
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        return y[back].view(len(x), 2, 8).sum(1)
+
+
+class Translated(nn.Module):
+    """Scores pairs of rows of one table, which are looked up in two ways."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.table, self.size = nn.Parameter(torch.randn(9, 5)), size
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        first, second = self.table[pairs[0]], self.table[pairs[1]]
+        return (first * second).sum(-1) if self.size == 2 else first.square().sum(-1)
 
 
 def pruned() -> nn.Module:
@@ -386,8 +420,14 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
     "prototypes": (Prototypes, ROW, [(5, 1), (8, 1)]),
     "patches": (Patches, IMAGE, [(8, 1)]),
     "frequencies": (Frequencies, IMAGE, [(6, 1)]),
-    "experts": (Experts, torch.randn(7, 6), [(4, 1), (20, 4)]),
-    "best experts": (lambda: Experts(2), torch.randn(7, 6), [(4, 1), (20, 4)]),
+    "experts": (Experts, torch.randn(7, 8), [(4, 1), (48, 4)]),
+    "best experts": (lambda: Experts(2), torch.randn(7, 8), [(4, 1), (48, 4)]),
+    # the experts keep their order where rows are sorted by it; the units of each move by themselves
+    "grouped experts": (lambda: Routed("grouped"), torch.randn(7, 8), [(48, 4)]),
+    "looked up experts": (lambda: Routed("looked up"), torch.randn(7, 8), [(4, 1), (48, 4)]),
+    # two rows that are compared have one order; where a row is only compared with itself, it has its own
+    "pairs of rows": (lambda: Translated(2), torch.tensor([[1, 2, 3], [4, 5, 1]]), [(5, 1)]),
+    "rows": (lambda: Translated(1), torch.tensor([[1, 2, 3], [4, 5, 1]]), [(45, 9)]),
     "pruned": (pruned, ROW, [(8, 1)]),
     **{
         f"{kind} norm": (lambda kind=kind: normalised(kind), ROW, [(6, 1), (8, 1)])

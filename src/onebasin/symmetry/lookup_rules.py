@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onebasin.symmetry.axes import Term, atom, fix, size, unify
-from onebasin.symmetry.rules import Axes, Branch, Call, dims, like, reduce, rule
+from onebasin.symmetry.rules import Axes, Branch, Call, Unsupported, dims, like, reduce, rule
 
 
 def _indexed(axes: Axes, term: Term, index: Tensor) -> None:
@@ -41,8 +41,25 @@ def _index(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     selected = _selected(axes, terms, listed)
     lengths = torch.broadcast_shapes(*(index.shape for index in selected.values()))
     new: list[Term] = [atom(length, "indexed") for length in lengths]
+    if len(selected) == 1:
+        [(axis, index)] = selected.items()
+        axes.imply(new, terms[axis], index)
     rest = [term for axis, term in enumerate(terms) if axis not in selected]
     axes[outs[0]] = rest[: _start(selected)] + new + rest[_start(selected) :]
+
+
+@rule("_grouped_mm")
+def _grouped(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    first, second, ends = axes[call["self"]], axes[call["mat2"]], call.get("offs")
+    if len(first) != 2 or len(second) != 3 or ends is None or call.get("bias") is not None:
+        raise Unsupported("anything but rows in groups times one matrix for each group")
+    [rows, reads], [groups, inputs, units] = first, second
+    fix(rows, "rows of groups")
+    fix(groups, "rows of groups")
+    axes.imply([rows], groups, ends)
+    unify(reads, inputs)
+    axes.note([rows, inputs, units])
+    axes[outs[0]] = [rows, units]
 
 
 @rule("index_put", "_unsafe_index_put", "_index_put_impl")

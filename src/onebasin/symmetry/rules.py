@@ -36,6 +36,9 @@ class Axes(Protocol):
     def plain(self, tensor: Tensor) -> list[Term]:
         """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
 
+    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+        """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
+
     def depends(self, tensor: Tensor) -> bool:
         """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from onebasin.symmetry import layer_rules, lookup_rules, signal_rules
-from onebasin.symmetry.axes import UNIT, Term, atom, fix
+from onebasin.symmetry.axes import UNIT, Atom, Term, atom, atoms, fix, resolve, size, unify
 from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
 from onebasin.symmetry.rules import ELEMENTWISE, FACTORIES, HANDING_ON, RULES, Branch, Unsupported, constant, pointwise
@@ -72,6 +72,7 @@ class Trace:
         self._dependent: set[int] = set()  # of these, those that do not depend on integers alone
         self._uniform: set[int] = set()  # storages of constants that hold one value throughout
         self._shared = False
+        self._implied: list[tuple[list[Term], Term, Tensor]] = []
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
         self._originals = {id(value): key for key, value in model.state_dict(keep_vars=True).items()}
         network = Network(model, training=training)
@@ -101,6 +102,7 @@ class Trace:
                 for term in self[tensor]:
                     fix(term, "not used in evaluation")
         self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
+        self._add_implied()
         self._alive.clear()
 
     def _run(self, network: Network, call: Call) -> Any:
@@ -151,6 +153,28 @@ class Trace:
             return self[tensor]
         finally:
             self._handing_on = before
+
+    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+        """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
+        for _, other, way in self._implied:
+            if way is by and size(other) == size(owner):
+                unify(other, owner)  # one choice from two axes pairs them
+                break
+        self._implied.append((list(terms), owner, by))
+
+    def _add_implied(self) -> None:
+        """Add to every tensor the axes that its rows stand for, where they stand for one row in one way alone."""
+        chosen: dict[frozenset[Atom], dict[Term, set[int]]] = {}
+        for terms, owner, by in self._implied:
+            rows = frozenset(item for term in terms for item in atoms(resolve(term)))
+            if rows:
+                chosen.setdefault(rows, {}).setdefault(resolve(owner), set()).add(id(by))
+        owners = [(rows, owner) for rows, found in chosen.items() for owner, ways in found.items() if len(ways) == 1]
+        if owners:
+            for terms in self.tensors:
+                present = {item for term in terms for item in atoms(resolve(term))}
+                terms += [owner for rows, owner in owners if rows <= present]
+        self._implied.clear()
 
     def depends(self, tensor: Tensor) -> bool:
         """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
