@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ HEADER = (
     "refused because",
 )
 LIMIT = 600  # seconds for one model
+MEMORY = 14 * 2**30  # bytes
 # Small values for what configurations of transformers call the same thing in many ways.
 SMALL = {
     8: ("head_dim", "d_kv", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "kv_lora_rank", "rotary_dim"),
@@ -132,7 +134,10 @@ def build(name: str) -> tuple[Any, Any]:
         import timm
 
         model = timm.create_model(kind, pretrained=False)
-        return model, torch.randn(2, *model.default_cfg["input_size"], generator=generator)
+        channels, height, width = model.default_cfg["input_size"]
+        if height > 400 and not model.default_cfg.get("fixed_input_size"):
+            height = width = 224
+        return model, torch.randn(2, channels, height, width, generator=generator)
     import transformers
 
     config = transformers.AutoConfig.for_model(kind)
@@ -140,7 +145,13 @@ def build(name: str) -> tuple[Any, Any]:
         for value, keys in SMALL.items():
             for key in keys:
                 if isinstance(getattr(part, key, None), int):
-                    setattr(part, key, value)
+                    with suppress(AttributeError):  # computed from other values
+                        setattr(part, key, value)
+        for key in ("pad_token_id", "bos_token_id", "eos_token_id"):
+            if isinstance(getattr(part, key, None), int):
+                setattr(part, key, min(getattr(part, key), 2))
+        if hasattr(part, "kv_lora_rank"):
+            part.num_key_value_heads = part.num_attention_heads
     config.use_cache = False
     tokens = torch.randint(3, 99, (2, 16), generator=generator)
     if kind in LANGUAGE.split():
@@ -166,6 +177,7 @@ def measure(name: str, single: bool) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     try:

@@ -70,6 +70,8 @@ class Branching(nn.Module):
         (lambda: Returning(3.0), "the model returns a float that holds no tensor"),
         (lambda: Branching(lambda y: y.sum() > 0), r"is read, as a branch does.*test_refusals.py.*self.read\(y\)"),
         (lambda: Branching(lambda y: y.norm().item()), "the value of a tensor .* is read"),
+        (lambda: Branching(lambda y: y.tolist()[0][0] > 0), "the value of a tensor .* is read"),
+        (lambda: Branching(lambda y: y.numpy().max() > 0), "the value of a tensor .* is read"),
         (lambda: Branching(lambda y: torch.equal(y, y)), "the value of a tensor .* is read"),
         (lambda: Net(lambda y: torch.bernoulli(y.sigmoid())), "operation aten.bernoulli.default is random"),
     ],

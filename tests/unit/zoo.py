@@ -200,6 +200,68 @@ class Recurrent(nn.Module):
         return self.head(self.cell(x)[0][:, -1])
 
 
+class Packed(nn.Module):
+    """A recurrent layer over sequences of different length, without their padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.LSTM(4, 6, batch_first=True), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3]), batch_first=True)
+        padded, _ = nn.utils.rnn.pad_packed_sequence(self.cell(packed)[0], batch_first=True)
+        return self.head(padded)
+
+
+class Steps(nn.Module):
+    """A recurrent cell, step by step."""
+
+    def __init__(self, cell: type[nn.Module]) -> None:
+        super().__init__()
+        self.cell, self.head = cell(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = None
+        for step in range(x.shape[1]):
+            state = self.cell(x[:, step], state)
+        return self.head(state[0] if isinstance(state, tuple) else state)
+
+
+class Bilinear(nn.Module):
+    """Products of all pairs of units of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.pairs = nn.Linear(4, 8), nn.Linear(4, 6), nn.Bilinear(8, 6, 5)
+        self.last = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.pairs(self.first(x), self.second(x)))
+
+
+class Convolutions(nn.Module):
+    """Two convolutions, between which ``between`` does something."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.last, self.between = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 3, 1), between
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.between(self.first(x)))
+
+
+class Switch(nn.Module):
+    """Each token goes to its best expert, which a one-hot row selects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.up, self.down = nn.Linear(8, 4), nn.Parameter(torch.randn(4, 8, 6)), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = F.one_hot(self.router(x).argmax(-1), num_classes=4).to(x.dtype)
+        return self.down(torch.einsum("ne,nd,edf->nf", chosen, x, self.up).relu())
+
+
 class Classify(nn.Module):
     """Takes the hidden values of one token of each sequence, where that token stands."""
 
@@ -414,6 +476,28 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
     "lstm, two ways": (lambda: Recurrent(nn.LSTM, bidirectional=True, num_layers=2), SEQUENCE, [(6, 1)] * 4),
     "gru": (lambda: Recurrent(nn.GRU, num_layers=2), SEQUENCE, [(6, 1)] * 2),
     "rnn": (lambda: Recurrent(nn.RNN), SEQUENCE, [(6, 1)]),
+    "lstm, packed": (Packed, SEQUENCE, [(6, 1)]),
+    "lstm cell": (lambda: Steps(nn.LSTMCell), SEQUENCE, [(6, 1)]),
+    "gru cell": (lambda: Steps(nn.GRUCell), SEQUENCE, [(6, 1)]),
+    "bilinear": (Bilinear, ROW, [(5, 1), (6, 1), (8, 1)]),
+    "bag": (lambda: nn.Sequential(nn.EmbeddingBag(11, 6), nn.Linear(6, 3)), TOKENS, [(6, 1)]),
+    "unpooled": (
+        lambda: Convolutions(lambda y: F.max_unpool2d(*F.max_pool2d(y, 2, return_indices=True), 2)),
+        IMAGE,
+        [(8, 1)],
+    ),
+    "a fixed number of images": (
+        lambda: Convolutions(lambda y: F.grid_sample(y, torch.zeros(2, 3, 3, 2).to(y), align_corners=False)),
+        IMAGE,
+        [(8, 1)],
+    ),
+    "resized": (
+        lambda: Convolutions(lambda y: F.interpolate(y, (5, 5), mode="bicubic", antialias=True)),
+        IMAGE,
+        [(8, 1)],
+    ),
+    "largest units": (lambda: Net(lambda y: y * (y >= y.topk(3, 1)[0][:, -1:])), ROW, [(8, 1)]),
+    "sorted units": (lambda: Net(lambda y: y.sort(1)[0]), ROW, [(8, 1)]),
     "gather": (lambda: Classify("gather"), TOKENS, [(6, 1), (8, 1)]),
     "index": (lambda: Classify("index"), TOKENS, [(6, 1), (8, 1)]),
     **{way: (lambda way=way: Edges(way), (ROW, EDGES), [(8, 1)]) for way in ("index_add", "scatter_add", "index_put")},
@@ -425,6 +509,8 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
     # the experts keep their order where rows are sorted by it; the units of each move by themselves
     "grouped experts": (lambda: Routed("grouped"), torch.randn(7, 8), [(48, 4)]),
     "looked up experts": (lambda: Routed("looked up"), torch.randn(7, 8), [(4, 1), (48, 4)]),
+    # the order of the experts is that of the router's rows; one unit serves all tokens, whichever expert made it
+    "switch": (Switch, torch.randn(7, 8), [(4, 1), (6, 1)]),
     # two rows that are compared have one order; where a row is only compared with itself, it has its own
     "pairs of rows": (lambda: Translated(2), torch.tensor([[1, 2, 3], [4, 5, 1]]), [(5, 1)]),
     "rows": (lambda: Translated(1), torch.tensor([[1, 2, 3], [4, 5, 1]]), [(45, 9)]),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onebasin.symmetry.axes import Term, atom, fix, size, unify
-from onebasin.symmetry.rules import Axes, Branch, Call, Unsupported, dims, like, reduce, rule
+from onebasin.symmetry.rules import READ, Axes, Branch, Call, Unsupported, dims, like, reduce, rule
 
 
 def _indexed(axes: Axes, term: Term, index: Tensor) -> None:
@@ -194,4 +194,4 @@ def _extreme(axes: Axes, call: Call, outs: list[Tensor]) -> None:
 def _read(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     for tensor in (call[name] for name in ("self", "other") if torch.is_tensor(call.get(name))):
         if axes.depends(tensor):
-            raise Branch("the value of a tensor that depends on parameters or inputs is read, as a branch does")
+            raise Branch(READ)

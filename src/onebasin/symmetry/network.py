@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from onebasin.symmetry.values import Call, SymmetryError, duplicate, like
 
@@ -45,6 +46,18 @@ def unfused() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(shortcut)
+
+
+class _Followable(TorchFunctionMode):
+    """Replaces what looks at values only to check them by what does the same without looking."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func is nn.functional.one_hot:
+            index, classes = (*args, *(kwargs or {}).values(), -1)[:2]
+            if classes > 0:
+                zeros = index.new_zeros(*index.shape, classes)
+                return zeros.scatter(-1, index.unsqueeze(-1), 1)
+        return func(*args, **(kwargs or {}))
 
 
 class Network:
@@ -113,7 +126,7 @@ class Network:
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         """Evaluate the copy, without fused shortcuts, and without gradients unless they were asked for."""
-        with torch.set_grad_enabled(self._gradients), unfused():
+        with torch.set_grad_enabled(self._gradients), unfused(), _Followable():
             return self.module(*positional, **named)
 
     def run(self, call: Call) -> Any:

@@ -58,28 +58,30 @@ def prove(model: nn.Module, symmetry: Symmetry, call: Call, dtype: torch.dtype, 
     Raises:
         SymmetryError: if the outputs differ, or are not finite.
     """
+    attempts = [(call, dtype), (call, torch.float32)]
     tensors = call.tensors()
-    if not training and tensors and all(tensor.dim() > 3 for tensor in tensors):
-        call = call.map(lambda tensor: tensor[:1])  # images do not meet in evaluation: one is enough
+    if not training and tensors and all(tensor.dim() > 3 and len(tensor) > 1 for tensor in tensors):
+        # Images do not meet in evaluation: one is enough, unless the model counts on their number.
+        attempts.insert(0, (call.map(lambda tensor: tensor[:1]), dtype))
     permutation = symmetry.random(seeding.generator("symmetry", "prove"))
-
-    def attempt(dtype: torch.dtype) -> Proof:
-        # The state has no name here, so that it is gone as soon as it is permuted.
-        return _compare(
-            model,
-            symmetry,
-            permutation,
-            random_state(model, seeding.generator("symmetry", "state")),
-            call,
-            None,
-            dtype,
-            training,
-        )
-
-    try:
-        return attempt(dtype)
-    except RuntimeError:
-        return attempt(torch.float32)
+    for inputs, precision in attempts:
+        try:
+            # The state has no name here, so that it is gone as soon as it is permuted.
+            return _compare(
+                model,
+                symmetry,
+                permutation,
+                random_state(model, seeding.generator("symmetry", "state")),
+                inputs,
+                None,
+                precision,
+                training,
+            )
+        except SymmetryError:
+            raise
+        except Exception as error:  # whatever a foreign model raises
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    raise SymmetryError(f"the model fails with random parameters: {reason}")
 
 
 def random_state(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:

@@ -55,6 +55,9 @@ class Branch(Unsupported):
     """What happens next depends on the value of a tensor."""
 
 
+READ = "the value of a tensor that depends on parameters or inputs is read, as a branch does"
+
+
 def rule(*names: str) -> Callable[[Rule], Rule]:
     """Register a rule for ATen operations given by name, in-place variants included."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onebasin.symmetry.axes import Term, atom, fix, product, size, unify
+from onebasin.symmetry.axes import UNIT, Term, atom, fix, product, size, unify
 from onebasin.symmetry.layer_rules import halves
 from onebasin.symmetry.reshapes import segments
 from onebasin.symmetry.rules import Axes, Call, dims, rule
@@ -93,6 +93,63 @@ def _weight_norm(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = direction
     for norm in outs[1:]:
         axes[norm] = [term for term in length if size(term) > 1] if norm.dim() < len(length) else length
+
+
+@rule("_trilinear")
+def _trilinear(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    operands = []
+    for number in (1, 2, 3):
+        terms = list(axes[call[f"i{number}"]])
+        for dim in sorted(call[f"expand{number}"]):
+            terms.insert(dim, UNIT)
+        operands.append(terms)
+    products = []
+    for together in zip(*operands, strict=True):
+        long = [term for term in together if size(term) > 1]
+        for other in long[1:]:
+            unify(long[0], other)
+        products.append(long[0] if long else UNIT)
+    axes.note(products)
+    axes[outs[0]] = [term for dim, term in enumerate(products) if dim not in call["sumdim"]]
+
+
+@rule("max_unpool2d", "max_unpool3d")
+def _unpool(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    terms, places = axes[call["self"]], axes[call["indices"]]
+    for axis, (term, place) in enumerate(zip(terms, places, strict=True)):
+        unify(term, place)
+        if axis > 1:
+            fix(term, "position in space")
+    axes[outs[0]] = [*terms[:2], *(atom(length, "position in space") for length in outs[0].shape[2:])]
+
+
+@rule("_embedding_bag", "_embedding_bag_forward_only")
+def _embedding_bag(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    table, width = axes[call["weight"]]
+    fix(table, "rows are looked up")
+    axes[outs[0]] = [atom(outs[0].shape[0], "rows are looked up"), width]
+
+
+@rule("_pack_padded_sequence")
+def _pack(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    *places, features = axes[call["input"]]
+    for term in places:
+        fix(term, "position in a sequence")
+    axes[outs[0]] = [atom(outs[0].shape[0], "position in a sequence"), features]
+
+
+@rule("_pad_packed_sequence")
+def _pad_packed(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    places, features = axes[call["data"]]
+    fix(places, "position in a sequence")
+    axes[outs[0]] = [*(atom(length, "position in a sequence") for length in outs[0].shape[:2]), features]
+
+
+@rule("as_strided")
+def _strided(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    for term in axes[call["self"]]:
+        fix(term, "strided view")
+    axes[outs[0]] = [atom(length, "strided view") for length in outs[0].shape]
 
 
 @rule("diagonal", "diag_embed", "trace", "linalg_inv_ex", "linalg_cholesky_ex", "linalg_matrix_exp", "linalg_qr")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -15,10 +16,22 @@ from onebasin.symmetry import layer_rules, lookup_rules, signal_rules
 from onebasin.symmetry.axes import UNIT, Atom, Term, atom, atoms, fix, resolve, size, unify
 from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
-from onebasin.symmetry.rules import ELEMENTWISE, FACTORIES, HANDING_ON, RULES, Branch, Unsupported, constant, pointwise
+from onebasin.symmetry.rules import (
+    ELEMENTWISE,
+    FACTORIES,
+    HANDING_ON,
+    READ,
+    RULES,
+    Branch,
+    Unsupported,
+    constant,
+    pointwise,
+)
 from onebasin.symmetry.values import Call, SymmetryError, outputs
 from onebasin.symmetry.whereabouts import here, origin
 
+# How many of an operation's outputs depend on the values that it is given; the others follow from lengths.
+VALUES = {"_pack_padded_sequence": 1}
 # Bytes of intermediates after which those are looked for that are no longer needed.
 ENOUGH = 2**27
 # The modules that register rules.
@@ -46,6 +59,19 @@ class Operations(TorchDispatchMode):
         self.visit(self.count, func, call, [leaf for leaf in tree_leaves(out) if torch.is_tensor(leaf)])
         self.count += 1
         return out
+
+
+class _Reads(TorchFunctionMode):
+    """Call ``check`` with every tensor whose values Python takes without an operation."""
+
+    def __init__(self, check: Callable[[Tensor], None]) -> None:
+        super().__init__()
+        self.check = check
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.__dlpack__):
+            self.check(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 class Trace:
@@ -107,7 +133,7 @@ class Trace:
 
     def _run(self, network: Network, call: Call) -> Any:
         try:
-            with Operations(self._follow):
+            with Operations(self._follow), _Reads(self._check_read):
                 return network.run(call)
         except SymmetryError:
             raise
@@ -118,6 +144,10 @@ class Trace:
                 f"the model fails on the example input: {type(error).__name__}: {reason}"
                 + (f" ({where})" if where else "")
             ) from error
+
+    def _check_read(self, tensor: Tensor) -> None:
+        if self.depends(tensor):
+            raise self._error(READ)
 
     def __getitem__(self, tensor: Tensor) -> list[Term]:
         if id(tensor) not in self._terms:
@@ -210,7 +240,7 @@ class Trace:
         if not known:
             self._varying.update(map(_storage, outs))
             if any(map(self.depends, inputs)):
-                self._dependent.update(map(_storage, outs))
+                self._dependent.update(map(_storage, outs[: VALUES.get(plain, len(outs))]))
         written = _written(func, call)
         self._uniform.difference_update(map(_storage, written))
         # A value that is written into a view later is seen in what it is a view of.
