@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from onebasin import files
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Operations, State, Symmetry, SymmetryError, TracedSymmetry, Units, discover, evaluation
+from onebasin.symmetry import Network, Operations, State, Symmetry, SymmetryError, TracedSymmetry, Units, discover
 
 KIND = "mask"
 STRATEGIES = ("global", "layer", "random")
@@ -282,8 +281,9 @@ def _constant(model: nn.Module, state: State, images: Tensor) -> dict[str, Tenso
             values = units.of(outs[0])
             found[name] = (values.amax(0) == values.amin(0)).cpu()
 
-    with evaluation(model), Operations(visit):
-        functional_call(model, dict(state), (images,), tie_weights=False)
+    network = Network(model, state)
+    with Operations(visit):
+        network(images)
     return found
 
 

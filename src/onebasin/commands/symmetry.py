@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> None:
     found = symmetry.discover(model, inputs, training=given.training)
     print(found.table(axes=None if given.all_axes else 4))
     units = sum(found.sizes.values())
-    print(f"\n{len(found.groups)} groups, {units} units; random permutations of all of them left the outputs equal")
+    print(f"\n{len(found.groups)} groups, {units} units; random permutations left the outputs equal, {found.proof}")
 
 
 def _input(text: str) -> Tensor:

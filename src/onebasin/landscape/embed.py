@@ -17,10 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from onebasin.symmetry import Operations, State, Symmetry, evaluation
-from onebasin.symmetry.trace import state_of
+from onebasin.symmetry import Network, Operations, State, Symmetry
 
 TOLERANCE = 1e-4
 # Operations that hand the values of their first argument on, in another order of axes at most.
@@ -88,9 +86,7 @@ def embed(
 
 
 def _check(narrow: nn.Module, wide: nn.Module, state: State, padded: State, images: Tensor) -> None:
-    with evaluation(narrow), evaluation(wide):
-        before = functional_call(narrow, dict(state), (images,), tie_weights=False)
-        after = functional_call(wide, dict(padded), (images,), tie_weights=False)
+    before, after = Network(narrow, state)(images), Network(wide, padded)(images)
     error = float((before - after).abs().max() / before.abs().max().clamp_min(torch.finfo(before.dtype).tiny))
     if not error <= TOLERANCE:
         raise EmbeddingError(
@@ -100,8 +96,8 @@ def _check(narrow: nn.Module, wide: nn.Module, state: State, padded: State, imag
 
 def _layer_norms(model: nn.Module, symmetry: Symmetry, images: Tensor) -> list[tuple[str, tuple[str, ...], str]]:
     """For each layer norm over the units of a group: its scale, weight and bias of the layer before it, the group."""
-    owned = state_of(model)
-    parameters = {id(tensor): key for key, tensor in owned.items()}
+    network = Network(model)
+    parameters = {id(tensor): key for key, tensor in network.tensors.items()}
     layers: dict[int, tuple[str, ...]] = {}
     found: dict[str, tuple[str, ...]] = {}
     alive: list[Any] = []  # ids are unique only among living objects
@@ -128,7 +124,7 @@ def _layer_norms(model: nn.Module, symmetry: Symmetry, images: Tensor) -> list[t
                 )
             found[scale] = layers[id(first)]
 
-    with evaluation(model), Operations(visit):
-        functional_call(model, owned, (images,), tie_weights=False)
+    with Operations(visit):
+        network(images)
     axes = {place: name for name, group in symmetry.groups.items() for place in group.axes}
     return [(scale, layer, axes[scale, 0]) for scale, layer in found.items()]

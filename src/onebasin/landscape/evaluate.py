@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from onebasin.landscape.barrier import METRICS
 from onebasin.landscape.interpolate import State, interpolate
 from onebasin.landscape.temperature import temperature
-from onebasin.symmetry import evaluation
+from onebasin.symmetry import Network
 
 Images = tuple[Tensor, Tensor]
 BATCH_SIZE = 1024
@@ -82,22 +81,21 @@ def measure(
         name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
         for name, (images, _) in splits.items()
     }
-    with evaluation(model):
-        for row, mixture in enumerate(weights.tolist()):
-            state = interpolate(states, mixture)
-            if correct is not None:
-                state = dict(correct(state, mixture))
-            if held_out is not None:
-                parts = held_out[0].split(batch_size)
-                logits = torch.cat([functional_call(model, state, (part,), tie_weights=False) for part in parts])
-                scale = 1 / temperature(logits, held_out[1])
-            for name, total in totals.items():
-                for batch, targets in batches[name]:
-                    logits = functional_call(model, state, (batch,), tie_weights=False)
-                    total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
-                    total[row, 1] += (logits.argmax(1) != targets).sum()
-                    if held_out is not None:
-                        total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
+    for row, mixture in enumerate(weights.tolist()):
+        state = interpolate(states, mixture)
+        if correct is not None:
+            state = dict(correct(state, mixture))
+        network = Network(model, state)
+        if held_out is not None:
+            logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
+            scale = 1 / temperature(logits, held_out[1])
+        for name, total in totals.items():
+            for batch, targets in batches[name]:
+                logits = network(batch)
+                total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
+                total[row, 1] += (logits.argmax(1) != targets).sum()
+                if held_out is not None:
+                    total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
     values = {}
     for name, total in totals.items():
         loss, error, calibrated = (total / len(splits[name][1])).cpu().numpy().T

@@ -31,11 +31,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry import Operations, evaluation
+from onebasin.symmetry import Network, Operations
 from onebasin.symmetry.trace import is_elementwise
 
 State = Mapping[str, Tensor]
@@ -196,7 +195,8 @@ def _evaluate(
     model: nn.Module, state: State, images: Tensor, visit: Callable[[_Layer, dict[str, Any], Tensor], None]
 ) -> None:
     """Evaluate a network and call ``visit(layer, arguments, output)`` as soon as a layer has been evaluated."""
-    parameters = _Parameters(state)
+    network = Network(model, state)
+    parameters = _Parameters(network.tensors)
 
     def follow(index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
         if not parameters.follow(func, call, outs):
@@ -204,8 +204,8 @@ def _evaluate(
             if layer is not None:
                 visit(layer, call, outs[0])
 
-    with evaluation(model), Operations(follow):
-        functional_call(model, dict(state), (images,), tie_weights=False)
+    with Operations(follow):
+        network(images)
 
 
 class _Parameters:
@@ -293,12 +293,13 @@ class _Trace:
         self._buffers = state.keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
         # Keys of one and the same tensor of the model change together or not at all.
         self._same = {key: id(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
-        self._parameters = _Parameters(state)
+        network = Network(model, state)
+        self._parameters = _Parameters(network.tensors)
         self._made_of: dict[int, frozenset[int]] = {id(images): frozenset()}
         self._outputs: dict[int, int] = {}
         self._alive: list[Tensor] = [images]
-        with evaluation(model), Operations(self._follow):
-            functional_call(model, dict(state), (images,), tie_weights=False)
+        with Operations(self._follow):
+            network(images)
         self._alive.clear()
 
     def resettable(self) -> bool:

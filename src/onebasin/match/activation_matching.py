@@ -15,12 +15,11 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from onebasin.match.assignment import assign, assign_blocks, assign_within
 from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Operations, State, Symmetry, TracedSymmetry, Units, discover, evaluation
+from onebasin.symmetry import Network, Operations, State, Symmetry, TracedSymmetry, Units, discover
 
 Gains = Mapping[str, Tensor]
 KERNELS = ("correlation", "cosine", "linear")
@@ -152,8 +151,9 @@ def _watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) ->
         if index in watched:
             found[index] = outs[0].clone()  # a later operation may work in place
 
-    with evaluation(model), Operations(visit):
-        functional_call(model, dict(state), (images,), tie_weights=False)
+    network = Network(model, state)
+    with Operations(visit):
+        network(images)
     return found
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from onebasin import seeding
@@ -24,7 +23,7 @@ from onebasin.landscape.interpolate import interpolate, line, random_points
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame
 from onebasin.match.weight_matching import counted_keys, improve
-from onebasin.symmetry import State, Symmetry, evaluation
+from onebasin.symmetry import Network, State, Symmetry
 
 
 def ste(
@@ -135,12 +134,9 @@ def _gradients(
     model: nn.Module, states: Sequence[State], weights: Sequence[float], keys: list[str], images: Tensor, labels: Tensor
 ) -> dict[str, Tensor]:
     """Return the gradient of a mixture's loss by its parameters."""
-    mixture = interpolate(states, weights)
-    with evaluation(model), torch.enable_grad():
-        parameters = [mixture[key].detach().requires_grad_() for key in keys]
-        mixture.update(zip(keys, parameters, strict=True))
-        loss = functional.cross_entropy(functional_call(model, mixture, (images,), tie_weights=False), labels)
-        return dict(zip(keys, torch.autograd.grad(loss, parameters), strict=True))
+    network = Network(model, interpolate(states, weights), gradients=True)
+    loss = functional.cross_entropy(network(images), labels)
+    return dict(zip(keys, torch.autograd.grad(loss, [network.tensors[key] for key in keys]), strict=True))
 
 
 def _loss(model: nn.Module, states: Sequence[State], points: Tensor, images: Tensor, labels: Tensor) -> float:

@@ -13,30 +13,31 @@ Concept: Ainsworth et al. 2023 (arXiv 2209.04836), section 3; Sharma et al. 2024
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils._pytree import tree_leaves
 
-from onebasin import seeding
-from onebasin.permutation import Permutation
 from onebasin.symmetry.axes import UNIT, atoms, product, resolve
 from onebasin.symmetry.groups import Group, Place, State, Symmetry, stack
 from onebasin.symmetry.layers import layers
+from onebasin.symmetry.network import Network, evaluation
+from onebasin.symmetry.proof import TOLERANCE, Proof, check, prove, random_state
 from onebasin.symmetry.reshapes import is_open
-from onebasin.symmetry.trace import Operations, SymmetryError, Trace, copied, evaluation, state_of
+from onebasin.symmetry.trace import Operations, Trace
+from onebasin.symmetry.values import Call, SymmetryError
 
 __all__ = [
     "Group",
+    "Network",
     "Operations",
     "Place",
+    "Proof",
     "State",
     "Symmetry",
     "SymmetryError",
+    "TOLERANCE",
     "TracedSymmetry",
     "Units",
     "check",
@@ -46,8 +47,6 @@ __all__ = [
     "stack",
     "random_state",
 ]
-
-TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,14 @@ class Units:
 
 
 class TracedSymmetry(Symmetry):
-    """The symmetry of a traced model, which also knows in which intermediates each group's units are seen."""
+    """The symmetry of a traced model, which also knows in which intermediates each group's units are seen.
+
+    Attributes:
+        proof: how it was proven; None if that was not asked for.
+    """
 
     def __init__(self, trace: Trace) -> None:
+        self.proof: Proof | None = None
         super().__init__(trace.state, trace.tensors, trace.parameters)
         self._intermediates = [
             (index, elementwise, terms)
@@ -120,114 +124,34 @@ class TracedSymmetry(Symmetry):
 
 
 def discover(
-    model: nn.Module, example_input: Tensor | tuple[Tensor, ...], *, verify: bool = True, training: bool = False
+    model: nn.Module,
+    example_input: Any,
+    *,
+    verify: bool = True,
+    training: bool = False,
+    precision: torch.dtype = torch.float64,
 ) -> TracedSymmetry:
     """Find the permutation groups of a model.
 
-    The model is evaluated once on ``example_input``; its parameters and buffers are not changed.
+    A private copy of the model is evaluated once on ``example_input``; the model itself is not touched.
 
     Args:
         model: any module whose evaluation is deterministic.
-        example_input: a batch (two or more samples), or a tuple of inputs.
+        example_input: a batch (two or more samples); a tuple of positional arguments; or a dict of keyword arguments.
+            Arguments may be tensors, lists and dicts of them, None, or any other value that the model takes.
         verify: apply random permutations to random parameters and statistics, and compare the outputs.
         training: follow the model in training mode in place of evaluation mode.
+        precision: what to compute the proof in; ``torch.float32`` needs half of the memory.
 
     Returns:
         The symmetry: ``groups``, ``fixed`` (with reasons), ``identity()``, ``random(generator)`` and
-        ``apply(permutation, state)``.
+        ``apply(permutation, state)``; ``proof`` says how it was proven.
 
     Raises:
         SymmetryError: if an operation cannot be followed (named in the message), or a permutation changed the outputs.
     """
-    inputs = example_input if isinstance(example_input, tuple) else (example_input,)
-    symmetry = TracedSymmetry(Trace(model, inputs, training))
+    call = Call.of(example_input)
+    symmetry = TracedSymmetry(Trace(model, call, training))
     if verify:
-        if not training and all(value.dim() > 3 for value in inputs):
-            inputs = tuple(value[:1] for value in inputs)  # images do not meet in evaluation: one is enough
-        state = random_state(model, seeding.generator("symmetry", "state"))
-        permutation = symmetry.random(seeding.generator("symmetry", "prove"))
-        try:  # in double precision, where a wrong permutation cannot pass for a rounding error
-            check(model, symmetry, permutation, state, inputs, 1e-8, dtype=torch.float64, training=training)
-        except RuntimeError:  # the model makes single-precision tensors of its own
-            check(model, symmetry, permutation, state, inputs, training=training)
+        symmetry.proof = prove(model, symmetry, call, precision, training)
     return symmetry
-
-
-def random_state(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return a state of a model in which no two units are alike, so that a wrong permutation cannot hide.
-
-    Args:
-        model: the module; its parameters and statistics are the starting point, and are not changed.
-        generator: on the CPU.
-    """
-    state: dict[str, Tensor] = {}
-    shared: dict[int, Tensor] = {}
-    for key, old in state_of(model).items():
-        if id(old) in shared:
-            state[key] = shared[id(old)]
-            continue
-        tensor = old
-        if tensor.is_floating_point():
-            spread = float(tensor.std()) if tensor.numel() > 1 else 0.0
-            noise = torch.rand(tensor.shape, generator=generator).to(tensor)
-            # Constant tensors are norms' scales, shifts and variances: these stay positive.
-            tensor = tensor + (spread * (noise - 0.5) if spread > 0 else 0.5 * noise)
-        state[key] = shared[id(old)] = tensor
-    return state
-
-
-def check(
-    model: nn.Module,
-    symmetry: Symmetry,
-    permutation: Permutation,
-    state: State,
-    inputs: Tensor | tuple[Tensor, ...],
-    tolerance: float = TOLERANCE,
-    *,
-    dtype: torch.dtype | None = None,
-    training: bool = False,
-) -> float:
-    """Verify that a permuted network computes the same function.
-
-    Args:
-        model: the network's module.
-        symmetry: its symmetry.
-        permutation: the permutation to test.
-        state: the network's state.
-        inputs: a batch of inputs, or a tuple of inputs.
-        tolerance: the largest relative error allowed, as the largest difference over the largest magnitude of outputs.
-        dtype: to compute in; that of the state by default.
-        training: compare the outputs in training mode in place of evaluation mode.
-
-    Returns:
-        The relative error.
-
-    Raises:
-        SymmetryError: if the outputs differ by more than the tolerance, or are not finite.
-    """
-    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-
-    def outputs(network: State) -> list[Any]:
-        network = copied(network, symmetry.parameters) if training else network
-        wide = {key: _as(value, dtype) for key, value in network.items()}
-        with evaluation(model, training):
-            arguments = tuple(_as(value, dtype) for value in inputs)
-            return tree_leaves(functional_call(model, wide, arguments, tie_weights=False))
-
-    before, after = outputs(state), outputs(symmetry.apply(permutation, state))
-    error = 0.0
-    for old, new in zip(before, after, strict=True):
-        if torch.is_tensor(old):
-            scale = old.abs().max().item()
-            difference = (old - new).abs().max().item()
-            error = max(error, difference / scale if scale else difference)
-            if not (math.isfinite(difference) and error <= tolerance):
-                raise SymmetryError(
-                    f"the permuted network computes another function: relative error {error:.2g}, "
-                    f"allowed {tolerance:.0e}"
-                )
-    return error
-
-
-def _as(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor

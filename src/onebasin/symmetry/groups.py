@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from onebasin.symmetry.axes import (
     product,
     resolve,
 )
+from onebasin.symmetry.text import columns, listed
 from onebasin.symmetry.units import Axis, Occurrence, arithmetic, companions_of
 
 State = Mapping[str, Tensor]
@@ -48,27 +50,6 @@ class Group:
     def block_size(self) -> int:
         """The number of units in one block."""
         return self.size // self.blocks
-
-
-def _listed(places: Sequence[tuple[str, int]], limit: int | None) -> str:
-    shown = places if limit is None or len(places) <= limit else places[:limit]
-    more = f" and {len(places) - len(shown)} more" if len(shown) < len(places) else ""
-    return ", ".join(f"{key}[{axis}]" for key, axis in shown) + more
-
-
-def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)][:-1]
-    numbers = [all(row[column].isdigit() for row in rows) for column in range(len(widths))]
-    return "\n".join(
-        "  ".join(
-            [
-                cell.rjust(width) if number else cell.ljust(width)
-                for cell, width, number in zip(row[:-1], widths, numbers, strict=True)
-            ]
-            + [row[-1]]
-        )
-        for row in [header, *rows]
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +136,15 @@ class Symmetry:
             axes: list only so many axes of each group and reason; None for all.
         """
         rows = [
-            (group.name, str(group.size), str(group.blocks), ", ".join(group.within) or "-", _listed(group.axes, axes))
+            (group.name, str(group.size), str(group.blocks), ", ".join(group.within) or "-", listed(group.axes, axes))
             for group in self.groups.values()
         ]
         reasons: dict[str, list[tuple[str, int]]] = {}
         for place, reason in self.fixed.items():
             reasons.setdefault(reason, []).append(place)
-        fixed = [(reason, str(len(places)), _listed(places, axes)) for reason, places in reasons.items()]
-        tables = [_columns(("group", "units", "blocks", "within", "axes"), rows)]
-        return "\n\n".join([*tables, _columns(("fixed because", "count", "axes"), fixed)] if fixed else tables)
+        fixed = [(reason, str(len(places)), listed(places, axes)) for reason, places in reasons.items()]
+        tables = [columns(("group", "units", "blocks", "within", "axes"), rows)]
+        return "\n\n".join([*tables, columns(("fixed because", "count", "axes"), fixed)] if fixed else tables)
 
     def _name_atoms(self) -> dict[str, Atom]:
         first: dict[Atom, str] = {}
@@ -295,16 +276,26 @@ class Symmetry:
             state: a state dict of the model, on any device.
 
         Returns:
-            A new state dict; tensors that do not change are shared with ``state``.
+            A new state dict; tensors that do not change are shared with ``state``, and so is what it carries besides
+            tensors (extra state, ``_metadata``).
 
         Raises:
             ValueError: if the permutation or the state does not belong to this model.
         """
         self.check_shape(permutation)
-        missing = sorted(self._terms.keys() ^ state.keys())
+        missing = sorted(self._terms.keys() ^ {key for key, value in state.items() if torch.is_tensor(value)})
         if missing:
             raise ValueError(f"the state's keys differ from the model's: {', '.join(missing)}")
-        return {key: self.apply_to(key, tensor, permutation) for key, tensor in state.items()}
+        moved: OrderedDict[str, Tensor] = OrderedDict()
+        same: dict[tuple[int, tuple[Term, ...]], Tensor] = {}  # a tensor under several keys stays one
+        for key, tensor in state.items():
+            place = id(tensor), tuple(self._terms.get(key, ()))
+            if place not in same:
+                same[place] = self.apply_to(key, tensor, permutation) if torch.is_tensor(tensor) else tensor
+            moved[key] = same[place]
+        if hasattr(state, "_metadata"):
+            vars(moved)["_metadata"] = state._metadata
+        return moved
 
     def apply_to(
         self, key: str, tensor: Tensor, permutation: Mapping[str, np.ndarray], skip: str | None = None

@@ -9,28 +9,29 @@ from onebasin.symmetry.axes import Term, atom, factor, fix, product, size, unify
 from onebasin.symmetry.reshapes import reshape
 from onebasin.symmetry.rules import RULES, Axes, Call, Rule, pair, pointwise, rule
 
-__all__ = ["RULES"]
-
 
 @rule("mm", "bmm")
 def _matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     first, second = axes[call["self"]], axes[call["mat2"]]
     pair(first[:-2], second[:-2])
     unify(first[-1], second[-2])
+    axes.note([*first, second[-1]])  # the products that are summed, by the axes of both
     axes[outs[0]] = [*first[:-1], second[-1]]
 
 
-@rule("addmm", "baddbmm")
+@rule("addmm", "baddbmm", "_sparse_addmm")
 def _add_matmul(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     names = ("mat1", "mat2") if "mat1" in call else ("batch1", "batch2")
     _matmul(axes, {"self": call[names[0]], "mat2": call[names[1]]}, outs)
     pointwise(axes, {"self": call["self"], "other": outs[0]}, outs)
 
 
-@rule("mv", "dot")
+@rule("mv", "dot", "vdot")
 def _vector(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    first, second = axes[call["self"]], axes[call["vec"] if "vec" in call else call["tensor"]]
+    names = [name for name in ("vec", "tensor", "other") if name in call]
+    first, second = axes[call["self"]], axes[call[names[0]]]
     unify(first[-1], second[0])
+    axes.note(first)
     axes[outs[0]] = first[:-1]
 
 
@@ -40,6 +41,7 @@ def _linear(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     unify(terms[-1], inputs)
     if call.get("bias") is not None:
         unify(units, axes[call["bias"]][0])
+    axes.note([*terms, units])
     axes[outs[0]] = [*terms[:-1], units]
 
 
@@ -52,8 +54,8 @@ def _convolution(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     inputs, units = (weight[0], weight[1]) if call["transposed"] else (weight[1], weight[0])
     if groups > 1:
         # The side of the weight that lists all channels is split into groups; the other has the channels of one group.
-        listed = _halves(units if not call["transposed"] else inputs, groups)
-        source = _halves(channels, groups)
+        listed = halves(units if not call["transposed"] else inputs, groups)
+        source = halves(channels, groups)
         unify(source[0], listed[0])
         if call["transposed"]:
             unify(source[1], listed[1])
@@ -81,14 +83,15 @@ def _pixel_shuffle(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         fix(term, "position in space")
     count, *space = outs[0].shape[-3:]
     if count < size(channels):
-        channels, inside = _halves(channels, count)
+        channels, inside = halves(channels, count)
         fix(inside, "position in space")
     else:
         channels = product((channels, atom(count // size(channels), "position in space")))
     axes[outs[0]] = [*batch, channels, *(atom(length, "position in space") for length in space)]
 
 
-def _halves(term: Term, groups: int) -> tuple[Term, Term]:
+def halves(term: Term, groups: int) -> tuple[Term, Term]:
+    """Split an axis into the axis over groups and the axis within one; where units would be torn it is fixed."""
     pieces = factor(term, groups)
     if pieces is None:
         fix(term, "groups that cut across units")
@@ -120,11 +123,20 @@ for _rank in (1, 2, 3):
     for _kind in ("upsample_nearest{}d", "_upsample_nearest_exact{}d"):
         RULES[_kind.format(_rank)] = _spatial(_rank)
 for _name in (
+    "upsample_trilinear3d",
+    "reflection_pad3d",
+    "replication_pad3d",
+):
+    RULES[_name] = _spatial(3)
+for _name in ("upsample_linear1d", "reflection_pad1d", "replication_pad1d"):
+    RULES[_name] = _spatial(1)
+for _name in (
     "tril",
     "triu",
     "upsample_bilinear2d",
     "upsample_bicubic2d",
     "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
     "reflection_pad2d",
     "replication_pad2d",
 ):
@@ -165,7 +177,7 @@ def _group_norm(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     for name in ("weight", "bias"):
         if torch.is_tensor(call.get(name)):
             unify(terms[1], axes[call[name]][0])
-    axes.note([terms[0], _halves(terms[1], call["group"])[0]])
+    axes.note([terms[0], halves(terms[1], call["group"])[0]])
     axes[outs[0]] = terms
 
 
@@ -183,14 +195,29 @@ def _attention(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     if call.get("is_causal"):
         fix(query[-2], "causal attention")
         fix(key[-2], "causal attention")
-    pair(query[:-2], key[:-2])
-    pair(query[:-2], value[:-2])
+    heads = _shared_heads(query[:-2], key[:-2], value[:-2])
     unify(query[-1], key[-1])
     unify(key[-2], value[-2])
     mask = call.get("attn_mask", call.get("attn_bias"))
+    scores = [*heads, query[-2], key[-2]]
     if torch.is_tensor(mask):
-        scores = [*query[:-1], key[-2]]
         for term, other in zip(reversed(scores), reversed(axes[mask]), strict=False):
             if size(other) > 1:
                 unify(term, other)
-    axes[outs[0]] = [*query[:-1], value[-1]]
+    for inner in (query[-1], value[-1]):  # the products that are summed, and the normaliser
+        axes.note([*scores, inner])
+    axes.note([*heads, query[-2]])
+    axes[outs[0]] = [*heads, query[-2], value[-1]]
+
+
+def _shared_heads(query: list[Term], key: list[Term], value: list[Term]) -> list[Term]:
+    """Pair the axes of queries with those of keys and values, of which each head may serve several query heads."""
+    heads = []
+    for asking, *others in zip(query, key, value, strict=True):
+        for other in others:
+            if size(asking) == size(other):
+                unify(asking, other)
+            elif size(other) > 1:
+                unify(halves(asking, size(other))[0], other)
+        heads.append(asking)
+    return heads

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry.trace import Operations, evaluation, state_of
+from onebasin.symmetry.network import Network
+from onebasin.symmetry.trace import Operations
+from onebasin.symmetry.values import Call
 
 
-def layers(model: nn.Module, example_input: Tensor | tuple[Tensor, ...]) -> list[list[str]]:
+def layers(model: nn.Module, example_input: Any) -> list[list[str]]:
     """Divide the parameters and buffers of a model into layers, by their place in the traced graph.
 
     A layer is a weight, a tensor with at least two axes, together with the tensors with fewer axes that are used after
@@ -20,13 +21,14 @@ def layers(model: nn.Module, example_input: Tensor | tuple[Tensor, ...]) -> list
 
     Args:
         model: any module whose evaluation is deterministic; it is evaluated once, and not changed.
-        example_input: a batch, or a tuple of inputs.
+        example_input: as for ``discover``.
 
     Returns:
         For each layer, in the order in which evaluation first uses its weight, the keys of its tensors in the state
         dict. Tensors that the model uses several times, or under several keys, have the place of their first use.
     """
-    owned = state_of(model)
+    network = Network(model)
+    owned = network.tensors
     ids = {id(tensor) for tensor in owned.values()}
     first: dict[int, int] = {}
 
@@ -35,10 +37,8 @@ def layers(model: nn.Module, example_input: Tensor | tuple[Tensor, ...]) -> list
             if id(leaf) in ids:
                 first.setdefault(id(leaf), index)
 
-    inputs = example_input if isinstance(example_input, tuple) else (example_input,)
-    with evaluation(model), Operations(visit):
-        # The call writes into the dictionary that it is given.
-        functional_call(model, dict(owned), inputs, tie_weights=False)
+    with Operations(visit):
+        network.run(Call.of(example_input))
     used = [key for key, value in owned.items() if id(value) in first]
     # Of what one operation uses, the weight comes first.
     used.sort(key=lambda key: (first[id(owned[key])], -owned[key].dim()))

@@ -27,6 +27,21 @@ class Axes(Protocol):
     def note(self, terms: Sequence[Term]) -> None:
         """Remember a tensor that exists only inside an operation, such as the mean of a normalisation."""
 
+    def label(self, tensor: Tensor) -> Term | None:
+        """Return the axis along which the values of a tensor are indices; None for a tensor of other values."""
+
+    def set_label(self, tensor: Tensor, term: Term) -> None:
+        """Say that the values of a tensor are indices along an axis."""
+
+    def plain(self, tensor: Tensor) -> list[Term]:
+        """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
+
+    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+        """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
+
+    def depends(self, tensor: Tensor) -> bool:
+        """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
+
 
 Rule = Callable[[Axes, Call, list[Tensor]], None]
 RULES: dict[str, Rule] = {}
@@ -34,6 +49,13 @@ RULES: dict[str, Rule] = {}
 
 class Unsupported(Exception):
     """An operation, or a use of one, that cannot be followed."""
+
+
+class Branch(Unsupported):
+    """What happens next depends on the value of a tensor."""
+
+
+READ = "the value of a tensor that depends on parameters or inputs is read, as a branch does"
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -48,6 +70,8 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 def constant(tensor: Tensor) -> list[Term]:
     """Return the axes of a tensor that no parameter or input went into: free only where all its slices are equal."""
+    if tensor.layout != torch.strided:
+        return [atom(length, "constant") for length in tensor.shape]
     terms = []
     for axis, length in enumerate(tensor.shape):
         uniform = length > 0 and bool((tensor == tensor.narrow(axis, 0, 1)).all())
@@ -95,10 +119,17 @@ def pointwise(axes: Axes, call: Call, outs: list[Tensor]) -> None:
 
 
 # Elementwise by definition, though they do not carry the tag.
-ELEMENTWISE = frozenset({"hardswish", "log_sigmoid_forward", "_prelu_kernel"})
-rule("clone", "alias", "detach", "lift_fresh", "_to_copy", "copy_", "_softmax", "_log_softmax", "_safe_softmax")(
-    pointwise
+ELEMENTWISE = frozenset(
+    {"hardswish", "log_sigmoid_forward", "_prelu_kernel", "polar", "complex", "floor_divide", "_conj", "_neg_view"}
 )
+rule("clone", "alias", "detach", "lift_fresh", "_to_copy", "copy_")(pointwise)
+
+
+@rule("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
+def _normalise(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    pointwise(axes, call, outs)
+    terms = axes[outs[0]]
+    axes.note([term for axis, term in enumerate(terms) if axis != call["dim"] % max(1, len(terms))])
 
 
 @rule("fill_", "zero_")
@@ -106,7 +137,47 @@ def _overwrite(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = axes[call["self"]]
 
 
-@rule("empty_like", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
+# What looks at the shape of a tensor only.
+FACTORIES = frozenset(
+    {
+        "empty_like",
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+        "new_empty_strided",
+    }
+)
+# What hands the values of its argument on, in another order or number.
+HANDING_ON = frozenset(
+    {
+        "view",
+        "_unsafe_view",
+        "_reshape_alias",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "expand",
+        "repeat",
+        "unsqueeze",
+        "squeeze",
+        "clone",
+        "detach",
+        "alias",
+        "_to_copy",
+        "select",
+        "slice",
+        "unbind",
+        "split",
+    }
+)
+
+
+@rule(*FACTORIES)
 def _factory(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = constant(outs[0])
 
@@ -134,8 +205,8 @@ def _unsqueeze(axes: Axes, call: Call, outs: list[Tensor]) -> None:
 @rule("squeeze")
 def _squeeze(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms = axes[call["self"]]
-    dims = _dims(call.get("dim"), len(terms))
-    axes[outs[0]] = [term for axis, term in enumerate(terms) if not (axis in dims and size(term) == 1)]
+    along = dims(call.get("dim"), len(terms))
+    axes[outs[0]] = [term for axis, term in enumerate(terms) if not (axis in along and size(term) == 1)]
 
 
 @rule("permute")
@@ -174,7 +245,9 @@ def _slice(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms = list(axes[call["self"]])
     axis, length = call["dim"] % len(terms), size(terms[call["dim"]])
     start, stop, _ = slice(call["start"], call["end"]).indices(length)
-    if call["step"] != 1:
+    if not outs[0].shape[axis]:
+        terms[axis] = atom(0)
+    elif call["step"] != 1:
         fix(terms[axis], "strided slice")
         terms[axis] = atom(outs[0].shape[axis], "strided slice")
     elif (start, stop) != (0, length):
@@ -206,7 +279,7 @@ def _unbind(axes: Axes, call: Call, outs: list[Tensor]) -> None:
         _select(axes, {**call, "index": index}, [out])
 
 
-@rule("split", "split_with_sizes")
+@rule("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
 def _split(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms, axis = axes[call["self"]], call["dim"] % outs[0].dim()
     for out, new in zip(outs, parts(terms, axis, [out.shape[axis] for out in outs], "split"), strict=True):
@@ -265,69 +338,40 @@ def _pad(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms, pad = list(axes[call["self"]]), call["pad"]
     for index in range(len(pad) // 2):
         axis, before, after = len(terms) - 1 - index, pad[2 * index], pad[2 * index + 1]
-        if min(before, after) < 0:
-            raise Unsupported("constant_pad_nd with negative padding")
-        terms[axis] = concatenation([atom(before)] * bool(before) + [terms[axis]] + [atom(after)] * bool(after))
+        before_cut, after_cut = max(0, -before), max(0, -after)
+        if before_cut or after_cut:  # negative padding takes away
+            stop = size(terms[axis]) - after_cut
+            terms = _range(terms, axis, before_cut, stop, "negative padding")
+        ends = [atom(length) if length > 0 else None for length in (before, after)]
+        terms[axis] = concatenation([term for term in (ends[0], terms[axis], ends[1]) if term is not None])
     axes[outs[0]] = terms
 
 
-@rule("roll", "flip", "cumsum", "sort", "topk")
+@rule("roll", "flip", "cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "linalg_cross")
 def _positional(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms = list(axes[call["self"]])
-    for axis in _dims(call.get("dims", call.get("dim")), len(terms)):
+    for axis in dims(call.get("dims", call.get("dim")), len(terms)):
         fix(terms[axis], "order matters")
         terms[axis] = atom(outs[0].shape[axis], "order matters")
     like(axes, outs, terms)
 
 
-@rule("index", "index_select")
-def _index(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms = list(axes[call["self"]])
-    listed = call["indices"] if "indices" in call else [None] * (call["dim"] % len(terms)) + [call["index"]]
-    indices: dict[int, Tensor] = {axis: index for axis, index in enumerate(listed) if index is not None}
-    used = sorted(indices)
-    for axis in used:
-        fix(terms[axis], "indexed")
-        for term in axes[indices[axis]]:
-            fix(term, "index")
-    broadcast = torch.broadcast_shapes(*(indices[axis].shape for axis in used))
-    new: list[Term] = [atom(length, "indexed") for length in broadcast]
-    rest = [term for axis, term in enumerate(terms) if axis not in used]
-    adjacent = used == list(range(used[0], used[-1] + 1))
-    start = used[0] if adjacent else 0
-    axes[outs[0]] = rest[:start] + new + rest[start:]
-
-
-@rule("embedding")
-def _embedding(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    table, width = axes[call["weight"]]
-    fix(table, "rows are looked up")
-    axes[outs[0]] = [*axes[call["indices"]], width]
-
-
-def _dims(dim: int | Sequence[int] | None, rank: int) -> set[int]:
+def dims(dim: int | Sequence[int] | None, rank: int) -> set[int]:
+    """Return the axes that an argument names; all where it names none."""
     if dim is None or dim == []:
         return set(range(rank))
     return {axis % rank for axis in ([dim] if isinstance(dim, int) else dim)} if rank else set()
 
 
-def _reduce(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+def reduce(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    """Drop axes, or keep them with length 1."""
     terms = axes[call["self"]]
-    dims = _dims(call.get("dim"), len(terms))
+    along = dims(call.get("dim"), len(terms))
     keep = call.get("keepdim", False)
-    like(axes, outs, [UNIT if axis in dims else term for axis, term in enumerate(terms) if keep or axis not in dims])
+    like(axes, outs, [UNIT if axis in along else term for axis, term in enumerate(terms) if keep or axis not in along])
 
 
 rule("mean", "sum", "prod", "amax", "amin", "var", "std", "var_mean", "std_mean", "logsumexp", "linalg_vector_norm")(
-    _reduce
+    reduce
 )
-rule("norm", "any", "all")(_reduce)
-
-
-@rule("max", "min", "argmax", "argmin", "median", "mode")
-def _reduce_to_index(axes: Axes, call: Call, outs: list[Tensor]) -> None:
-    terms = axes[call["self"]]
-    if "dim" in call or "indices" in call:
-        for axis in _dims(call.get("dim"), len(terms)):
-            fix(terms[axis], "index of an extreme")
-    _reduce(axes, call, outs)
+rule("norm", "any", "all", "aminmax", "count_nonzero")(reduce)

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from onebasin.symmetry.axes import UNIT, Term, atom, fix
-from onebasin.symmetry.layer_rules import RULES
+from onebasin.symmetry import layer_rules, lookup_rules, signal_rules
+from onebasin.symmetry.axes import UNIT, Atom, Term, atom, atoms, fix, resolve, size, unify
+from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
-from onebasin.symmetry.rules import ELEMENTWISE, Unsupported, constant, pointwise
+from onebasin.symmetry.rules import (
+    ELEMENTWISE,
+    FACTORIES,
+    HANDING_ON,
+    READ,
+    RULES,
+    Branch,
+    Unsupported,
+    constant,
+    pointwise,
+)
+from onebasin.symmetry.values import Call, SymmetryError, outputs
+from onebasin.symmetry.whereabouts import here, origin
 
-
-class SymmetryError(ValueError):
-    """The permutation groups of a model cannot be found, or a permutation changes its function."""
-
-
-def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters and persistent buffers of a model, detached, not copied, one object for shared ones."""
-    owned = {key: value for key, value in model.state_dict(keep_vars=True).items() if torch.is_tensor(value)}
-    detached = {id(value): value.detach() for value in owned.values()}
-    return {key: detached[id(value)] for key, value in owned.items()}
-
-
-def copied(state: Mapping[str, Tensor], parameters: Collection[str]) -> dict[str, Tensor]:
-    """Return a state whose buffers are copies, since training mode updates them in place."""
-    copies = {id(value): value.clone() for key, value in state.items() if key not in parameters}
-    return {key: copies.get(id(value), value) for key, value in state.items()}
-
-
-@contextmanager
-def evaluation(model: nn.Module, training: bool = False):  # type: ignore[no-untyped-def]
-    """Put a model into evaluation or training mode, without gradients or fused shortcuts, and put everything back."""
-    modes = {module: module.training for module in model.modules()}
-    shortcut = torch.backends.mha.get_fastpath_enabled()
-    model.train(training)
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(shortcut)
-        for module, mode in modes.items():
-            module.training = mode
+# How many of an operation's outputs depend on the values that it is given; the others follow from lengths.
+VALUES = {"_pack_padded_sequence": 1}
+# Bytes of intermediates after which those are looked for that are no longer needed.
+ENOUGH = 2**27
+# The modules that register rules.
+_ = layer_rules, lookup_rules, signal_rules
 
 
 class Operations(TorchDispatchMode):
@@ -74,6 +61,19 @@ class Operations(TorchDispatchMode):
         return out
 
 
+class _Reads(TorchFunctionMode):
+    """Call ``check`` with every tensor whose values Python takes without an operation."""
+
+    def __init__(self, check: Callable[[Tensor], None]) -> None:
+        super().__init__()
+        self.check = check
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.__dlpack__):
+            self.check(args[0])
+        return func(*args, **(kwargs or {}))
+
+
 class Trace:
     """The axes of everything that one evaluation of a model touches.
 
@@ -85,28 +85,41 @@ class Trace:
         batch: the axis of the input that counts samples.
     """
 
-    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], training: bool = False) -> None:
+    def __init__(self, model: nn.Module, call: Call, training: bool = False) -> None:
         self.tensors: list[list[Term]] = []
         self.intermediates: list[tuple[int, bool, list[Term]]] = []
         self._terms: dict[int, list[Term]] = {}
-        self._alive: list[Tensor] = []
+        self._alive: dict[int, Tensor] = {}  # ids, and addresses of storages, are unique only among living objects
+        self._made = 0
         self._used: set[int] = set()
+        self._labels: dict[int, Term] = {}
+        self._handing_on = False
+        self._varying: set[int] = set()  # storages that depend on the state or the inputs
+        self._dependent: set[int] = set()  # of these, those that do not depend on integers alone
+        self._uniform: set[int] = set()  # storages of constants that hold one value throughout
+        self._shared = False
+        self._implied: list[tuple[list[Term], Term, Tensor]] = []
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
-        owned = copied(state_of(model), self.parameters) if training else state_of(model)
+        self._originals = {id(value): key for key, value in model.state_dict(keep_vars=True).items()}
+        network = Network(model, training=training)
+        owned = network.tensors
         for key, tensor in owned.items():
             if id(tensor) not in self._terms:
                 # Statistics have one value for each unit; a buffer with more axes belongs to the architecture.
-                table = key not in self.parameters and sum(length > 1 for length in tensor.shape) > 1
+                table = not self._moves(key) and sum(length > 1 for length in tensor.shape) > 1
                 self[tensor] = [
                     atom(length, "table that is not a parameter" if table else None) for length in tensor.shape
                 ]
+                self._vary([tensor])
+        call = call.map(torch.clone)
+        inputs = call.tensors()
         for tensor in inputs:
             self[tensor] = [atom(length, "model input") for length in tensor.shape]
-        self.batch = self[inputs[0]][0]
-        with evaluation(model, training), Operations(self._follow):
-            # Called as matching and measuring call it, so that operations are counted alike.
-            output = functional_call(model, owned, inputs, tie_weights=False)
-        for leaf in tree_leaves(output):
+        self._vary(inputs)
+        self.batch = next((terms[0] for terms in map(self.__getitem__, inputs) if terms), UNIT)
+        self._names = network.names
+        output = self._run(network, call)
+        for leaf in outputs(output):
             if torch.is_tensor(leaf):
                 for term in self[leaf]:
                     fix(term, "model output")
@@ -115,47 +128,184 @@ class Trace:
                 for term in self[tensor]:
                     fix(term, "not used in evaluation")
         self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
+        self._add_implied()
         self._alive.clear()
+
+    def _run(self, network: Network, call: Call) -> Any:
+        try:
+            with Operations(self._follow), _Reads(self._check_read):
+                return network.run(call)
+        except SymmetryError:
+            raise
+        except Exception as error:  # whatever a foreign model raises
+            reason = next(iter(str(error).strip().splitlines()), "")
+            where = origin(self._names, error.__traceback__)
+            raise SymmetryError(
+                f"the model fails on the example input: {type(error).__name__}: {reason}"
+                + (f" ({where})" if where else "")
+            ) from error
+
+    def _check_read(self, tensor: Tensor) -> None:
+        if self.depends(tensor):
+            raise self._error(READ)
 
     def __getitem__(self, tensor: Tensor) -> list[Term]:
         if id(tensor) not in self._terms:
-            self[tensor] = constant(tensor)
+            self._constant(tensor)
         self._used.add(id(tensor))
+        if not self._shared and _storage(tensor) in self._uniform:
+            return [atom(length) for length in tensor.shape]  # no order of its own, nor that of another use
+        if id(tensor) in self._labels and not self._handing_on:
+            fix(self._labels[id(tensor)], "index used as a number")
         return self._terms[id(tensor)]
 
     def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None:
         self._terms[id(tensor)] = list(terms)
-        self._alive.append(tensor)  # ids are unique only among living objects
+        self._alive[id(tensor)] = tensor
         self.note(terms)
 
     def note(self, terms: Sequence[Term]) -> None:
         """Remember the axes of a tensor that exists only inside an operation."""
         self.tensors.append(settle(terms))
 
+    def label(self, tensor: Tensor) -> Term | None:
+        """Return the axis along which the values of a tensor are indices; None for a tensor of other values."""
+        return self._labels.get(id(tensor))
+
+    def set_label(self, tensor: Tensor, term: Term) -> None:
+        """Say that the values of a tensor are indices along an axis."""
+        self._labels[id(tensor)] = term
+
+    def plain(self, tensor: Tensor) -> list[Term]:
+        """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
+        self._handing_on, before = True, self._handing_on
+        try:
+            return self[tensor]
+        finally:
+            self._handing_on = before
+
+    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+        """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
+        for _, other, way in self._implied:
+            if way is by and size(other) == size(owner):
+                unify(other, owner)  # one choice from two axes pairs them
+                break
+        self._implied.append((list(terms), owner, by))
+
+    def _add_implied(self) -> None:
+        """Add to every tensor the axes that its rows stand for, where they stand for one row in one way alone."""
+        chosen: dict[frozenset[Atom], dict[Term, set[int]]] = {}
+        for terms, owner, by in self._implied:
+            rows = frozenset(item for term in terms for item in atoms(resolve(term)))
+            if rows:
+                chosen.setdefault(rows, {}).setdefault(resolve(owner), set()).add(id(by))
+        owners = [(rows, owner) for rows, found in chosen.items() for owner, ways in found.items() if len(ways) == 1]
+        if owners:
+            for terms in self.tensors:
+                present = {item for term in terms for item in atoms(resolve(term))}
+                terms += [owner for rows, owner in owners if rows <= present]
+        self._implied.clear()
+
+    def depends(self, tensor: Tensor) -> bool:
+        """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
+        return _storage(tensor) in self._dependent
+
+    def _vary(self, tensors: Iterable[Tensor]) -> None:
+        for tensor in tensors:
+            self._varying.add(_storage(tensor))
+            if tensor.is_floating_point() or tensor.is_complex():
+                self._dependent.add(_storage(tensor))
+
+    def _constant(self, tensor: Tensor) -> None:
+        if id(tensor) in self._originals:
+            raise Unsupported(
+                f"it reads {self._originals[id(tensor)]!r} of the model itself and not of its copy, as a closure or a "
+                "hook does that holds the model: let it reach the module through its arguments"
+            )
+        self[tensor] = constant(tensor)
+        if tensor.layout == torch.strided and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+            self._uniform.add(_storage(tensor))
+
+    def _moves(self, key: str) -> bool:
+        """Say whether a tensor of the state may move: parameters, and the masks of ``torch.nn.utils.prune``."""
+        return key in self.parameters or (key.endswith("_mask") and f"{key[:-5]}_orig" in self.parameters)
+
     def _follow(self, index: int, func: Any, call: dict[str, Any], outs: list[Tensor]) -> None:
         name = func._schema.name.split("::")[1]
         plain = name if name in RULES else name.removesuffix("_")
         if torch.Tag.nondeterministic_seeded in func.tags and not _is_attention(name):
-            raise SymmetryError(f"operation {func} is random: the model's output is not a function of its input")
-        inputs = any(torch.is_tensor(leaf) for leaf in tree_leaves(call))
+            raise self._error(f"operation {func} is random: the model's output is not a function of its input")
+        inputs = [leaf for leaf in tree_leaves(call) if torch.is_tensor(leaf)]
+        known = plain in FACTORIES or not any(_storage(tensor) in self._varying for tensor in inputs)
+        if not known:
+            self._varying.update(map(_storage, outs))
+            if any(map(self.depends, inputs)):
+                self._dependent.update(map(_storage, outs[: VALUES.get(plain, len(outs))]))
+        written = _written(func, call)
+        self._uniform.difference_update(map(_storage, written))
+        # A value that is written into a view later is seen in what it is a view of.
+        self._shared = bool(func.is_view or written)
         elementwise = is_elementwise(func)
+        label = self.label(inputs[0]) if inputs and plain in HANDING_ON else None
+        self._handing_on = label is not None
         try:
             if plain in RULES:
                 RULES[plain](self, call, outs)
             elif elementwise:
                 pointwise(self, call, outs)
-            elif not inputs:
+            elif known and not written:
                 for out in outs:
-                    self[out] = constant(out)
+                    self._constant(out)
             else:
                 raise Unsupported("no rule for it")
+        except Branch as error:
+            raise self._error(str(error)) from error
         except Unsupported as error:
-            raise SymmetryError(f"operation {func} cannot be followed: {error}") from error
+            raise self._error(f"operation {func} cannot be followed: {error}") from error
+        self._handing_on = False
         for out in outs:
+            if label is not None:
+                self.set_label(out, label)
             if id(out) not in self._terms:
                 self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
         if outs and inputs:
             self.intermediates.append((index, elementwise and plain not in RULES, self._terms[id(outs[0])]))
+        if not func.is_view:
+            self._made += sum(out.numel() * out.element_size() for out in outs)
+        if self._made > ENOUGH:
+            self._release()
+
+    def _release(self) -> None:
+        """Forget the tensors that nobody else holds."""
+        self._made = 0
+        # This loop, the dictionary and the call hold a tensor; what C++ holds besides is counted by itself.
+        self._alive = {
+            key: tensor
+            for key, tensor in self._alive.items()
+            if sys.getrefcount(tensor) > 3 or tensor._use_count() > 1  # type: ignore[attr-defined]
+        }
+        self._terms = {key: terms for key, terms in self._terms.items() if key in self._alive}
+        self._labels = {key: term for key, term in self._labels.items() if key in self._alive}
+        storages = set(map(_storage, self._alive.values()))
+        for known in (self._varying, self._dependent, self._uniform):
+            known &= storages
+
+    def _error(self, reason: str) -> SymmetryError:
+        where = here(self._names, sys._getframe(1))
+        return SymmetryError(f"{reason} ({where})" if where else reason)
+
+
+def _written(func: Any, call: dict[str, Any]) -> list[Tensor]:
+    """Return the tensors that an operation changes."""
+    names = [
+        argument.name for argument in func._schema.arguments if argument.alias_info and argument.alias_info.is_write
+    ]
+    return [leaf for name in names for leaf in tree_leaves(call.get(name)) if torch.is_tensor(leaf)]
+
+
+def _storage(tensor: Tensor) -> int:
+    # A value that is written into a view is in the tensor that it is a view of.
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else id(tensor)
 
 
 def is_elementwise(func: Any) -> bool:

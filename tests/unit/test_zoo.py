@@ -1,0 +1,73 @@
+"""The kinds of modules that people bring: groups as counted by hand, right without the proof, and proven."""
+
+import pytest
+import torch
+from test_symmetry import MODELS, images
+from zoo import ZOO
+
+from onebasin import symmetry
+
+
+def make(name: str):
+    torch.manual_seed(0)
+    if name in MODELS:
+        return MODELS[name](), images(name)
+    build, example, _ = ZOO[name]
+    return build().eval(), example
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", ZOO)
+def test_groups_are_right_and_complete(name):
+    model, example = make(name)
+    found = symmetry.discover(model, example, verify=False)
+    assert sorted((group.size, group.blocks) for group in found.groups.values()) == sorted(ZOO[name][2])
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        state = symmetry.random_state(model, generator)
+        symmetry.check(model, found, found.random(generator), state, example, None, dtype=torch.float64)
+    assert symmetry.discover(model, example).proof is not None
+
+
+# Groups that lie in one tensor alone, where a swapped pair is another symmetry, or that nothing reads.
+UNSEEN = {"adjacency": 1, "cosines": 1, "negative padding": 1, "chunks": 1, "pairs of rows": 1, "rows": 1}
+
+
+class Swapped(symmetry.Symmetry):
+    """A symmetry that changes the places of two units of a group, in one tensor alone."""
+
+    def __init__(self, found: symmetry.Symmetry, name: str, key: str, pair: tuple[int, int]) -> None:
+        self.__dict__.update(vars(found))
+        self.name, self.key, self.pair = name, key, pair
+
+    def apply(self, permutation, state):
+        moved = super().apply(permutation, state)
+        place = next(place for place in self.places(self.name) if place.key == self.key)
+        rows = place.units(torch.arange(moved[self.key].numel()).reshape(moved[self.key].shape))
+        flat = moved[self.key].clone().flatten()
+        first, second = (rows[unit] for unit in self.pair)
+        flat[first], flat[second] = flat[second], flat[first].clone()
+        return {**moved, self.key: flat.reshape(moved[self.key].shape)}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", [*ZOO, *MODELS])
+def test_the_proof_catches_a_swapped_pair_in_every_group(name):
+    model, example = make(name)
+    found = symmetry.discover(model, example, verify=False)
+    call = symmetry.Call.of(example)
+    assert symmetry.prove(model, found, call, torch.float64).error < 1e-4
+    caught = [name for name in found.groups if is_caught(model, found, name, call)]
+    assert len(caught) == len(found.groups) - UNSEEN.get(name, 0)
+
+
+def is_caught(model, found: symmetry.Symmetry, name: str, call: symmetry.Call) -> bool:
+    """Say whether the proof refuses a swapped pair; units that are zero for all inputs are nowhere seen."""
+    for pair in ((0, -1), (0, 1)):
+        for key in dict(found.groups[name].axes).keys() & found.parameters:
+            try:
+                symmetry.prove(model, Swapped(found, name, key, pair), call, torch.float64)
+            except symmetry.SymmetryError as error:
+                assert "another function" in str(error)
+                return True
+    return False
