@@ -7,6 +7,7 @@ from torch import nn
 
 from onebasin import checkpoint, files
 from onebasin.files import FileError
+from onebasin.provenance import provenance
 
 
 def test_state_goes_back_into_a_network(tmp_path):
@@ -31,7 +32,7 @@ def test_another_kind_of_file_is_refused(tmp_path):
 
 
 def test_provenance_names_the_code():
-    found = checkpoint.provenance()
+    found = provenance()
     assert found.keys() == {"version", "commit"}
     assert found["version"]
     in_repository = (Path(checkpoint.__file__).parents[2] / ".git").exists()

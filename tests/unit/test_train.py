@@ -18,6 +18,7 @@ from torch import nn
 from onebasin import checkpoint, models, seeding, train
 from onebasin.data import Dataset
 from onebasin.files import FileError
+from onebasin.provenance import provenance
 from onebasin.train import Settings, TrainingError, compilation, loop, rate
 from onebasin.train import batches as images_of
 
@@ -134,7 +135,7 @@ def test_training_learns_and_writes_what_it_promises(tmp_path):
     assert metadata["settings"]["epochs"] == 20
     assert metadata["seed_address"] == [7, "net"]
     assert metadata["dataset"] == {"name": "blobs", "digest": blobs().digest}
-    assert metadata["version"] == checkpoint.provenance()["version"]
+    assert metadata["version"] == provenance()["version"]
     initial, _ = checkpoint.load(tmp_path / "epoch0.safetensors")
     for name, tensor in network().state_dict().items():
         assert torch.equal(initial[name], tensor)
