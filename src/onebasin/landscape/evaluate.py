@@ -81,11 +81,15 @@ def measure(
         name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
         for name, (images, _) in splits.items()
     }
+    network: Network | None = None
     for row, mixture in enumerate(weights.tolist()):
         state = interpolate(states, mixture)
         if correct is not None:
             state = dict(correct(state, mixture))
-        network = Network(model, state)
+        if network is None:
+            network = Network(model, state)
+        else:
+            network.load(state)
         if held_out is not None:
             logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
             scale = 1 / temperature(logits, held_out[1])

@@ -95,7 +95,7 @@ class Network:
             ValueError: if the state has tensors that the model lacks.
         """
         _check_kind(model)
-        self._gradients = gradients
+        self._gradients, self._training = gradients, training
         state = state or {}
         owned = {key: value for key, value in model.state_dict(keep_vars=True).items() if torch.is_tensor(value)}
         foreign = sorted(key for key, value in state.items() if torch.is_tensor(value) and key not in owned)
@@ -123,6 +123,16 @@ class Network:
         self.module.train().train(training)
         while type(self.module).__name__ in _WRAPPERS:
             self.module = getattr(self.module, _WRAPPERS[type(self.module).__name__])
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Give the copy another state, whose tensors have the shapes and types of those of the one before."""
+        loaded: set[int] = set()
+        with torch.no_grad():
+            for key, tensor in self.tensors.items():
+                if key in state and id(tensor) not in loaded:
+                    tensor.copy_(state[key])
+                    loaded.add(id(tensor))
+        self.module.train().train(self._training)
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         """Evaluate the copy, without fused shortcuts, and without gradients unless they were asked for."""
