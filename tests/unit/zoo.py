@@ -520,5 +520,10 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
         for kind in ("weight", "old weight", "spectral", "old spectral")
     },
     "lazy": (lazy, ROW, [(8, 1)]),
+    "graph": (
+        lambda: torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))),
+        ROW,
+        [(8, 1)],
+    ),
     "parallel": (lambda: nn.DataParallel(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))), ROW, [(8, 1)]),
 }
