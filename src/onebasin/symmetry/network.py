@@ -56,10 +56,10 @@ class _Followable(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         if func is nn.functional.one_hot:
-            index, classes = (*args, *(kwargs or {}).values(), -1)[:2]
+            given = {"num_classes": -1, **dict(zip(("tensor", "num_classes"), args, strict=False)), **(kwargs or {})}
+            index, classes = given["tensor"], given["num_classes"]
             if classes > 0:
-                zeros = index.new_zeros(*index.shape, classes)
-                return zeros.scatter(-1, index.unsqueeze(-1), 1)
+                return index.new_zeros(*index.shape, classes).scatter(-1, index.unsqueeze(-1), 1)
         return func(*args, **(kwargs or {}))
 
 
