@@ -34,7 +34,6 @@ HEADER = (
     "refused because",
 )
 LIMIT = 600  # seconds for one model
-MEMORY = 10 * 2**30  # bytes that a process may have
 # Small values for what configurations of transformers call the same thing in many ways.
 SMALL = {
     8: ("head_dim", "d_kv", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "kv_lora_rank", "rotary_dim"),
@@ -97,7 +96,6 @@ is the peak of that process beyond what it needed before, in multiples of the mo
 models of at least 5 M parameters.
 
 Units of a model's outputs stay in place: the encoders here return their last hidden values, so that those units stay.
-A process that may not have more memory is proven in single precision.
 
 """
 LANGUAGE = """
@@ -199,7 +197,6 @@ def measure(name: str, single: bool) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     try:
