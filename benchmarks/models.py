@@ -34,7 +34,6 @@ HEADER = (
     "refused because",
 )
 LIMIT = 600  # seconds for one model
-MEMORY = 14 * 2**30  # bytes
 # Small values for what configurations of transformers call the same thing in many ways.
 SMALL = {
     8: ("head_dim", "d_kv", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "kv_lora_rank", "rotary_dim"),
@@ -80,6 +79,25 @@ SMALL = {
     ),
     99: ("vocab_size",),
 }
+TEN = """
+mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224
+vit_large_patch16_224 convnext_xlarge vit_huge_patch14_224
+"""
+OWN = {"mamba2": {"num_heads": 8}, "deepseek_v2": {"num_experts_per_tok": 2}, "nemotron": {"head_dim": 8}}
+PAGE = """# Models
+
+*You want to know whether a model of timm or of transformers is followed, and what that takes.*
+
+Made by `python benchmarks/models.py --output docs/models.md` after `pip install timm transformers`: one model of each
+architecture file of timm, the smallest among the first, with images of the size that it was made for, and small
+configurations of transformers, without weights. `share` is that of the parameters that lie in permutation groups, and
+`precision` the least precise dtype that the proof saw. Each model has a process of its own, on one CPU core. `memory`
+is the peak of that process beyond what it needed before, in multiples of the model's size in double precision, for
+models of at least 5 M parameters.
+
+Units of a model's outputs stay in place: the encoders here return their last hidden values, so that those units stay.
+
+"""
 LANGUAGE = """
 llama mistral mixtral qwen2 qwen2_moe qwen3 qwen3_moe gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neo gpt_neox
 gptj gpt_bigcode opt bloom falcon mpt codegen olmo olmo2 olmoe starcoder2 stablelm cohere granite granitemoe
@@ -150,6 +168,8 @@ def build(name: str) -> tuple[Any, Any]:
         for key in ("pad_token_id", "bos_token_id", "eos_token_id"):
             if isinstance(getattr(part, key, None), int):
                 setattr(part, key, min(getattr(part, key), 2))
+        for key, value in OWN.get(kind, {}).items():
+            setattr(part, key, value)
         if hasattr(part, "kv_lora_rank"):
             part.num_key_value_heads = part.num_attention_heads
     config.use_cache = False
@@ -177,7 +197,6 @@ def measure(name: str, single: bool) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     try:
@@ -216,6 +235,8 @@ def line(row: dict[str, Any]) -> str:
         "relative error": lambda x: f"{x:.0e}",
     }
     form |= {"seconds": lambda x: f"{x:.1f}", "memory": lambda x: f"{x:.1f}"}
+    if row.get("parameters", 0) < 5e6:
+        row.pop("memory", None)
     cells = [form.get(key, str)(row[key]) if key in row else "" for key in HEADER]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -231,22 +252,40 @@ def main() -> None:
     if arguments.here:
         print(json.dumps(measure(arguments.models[0], arguments.single)))
         return
-    kinds = [f"transformers/{kind}" for kind in f"{LANGUAGE} {ENCODERS} {SEQUENCE} {VISION}".split()]
-    names = arguments.models or [*timm_models(), *kinds]
-    lines = ["| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER)]
+    sections = {"": arguments.models} if arguments.models else everything()
+    text = PAGE
+    for title, names in sections.items():
+        text += f"## {title}\n\n" if title else ""
+        text += "| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER) + "\n"
+        for name in names:
+            text += line(in_a_process(name, arguments.single)) + "\n"
+            print(text.splitlines()[-1], flush=True)
+            if arguments.output:
+                arguments.output.write_text(text)
+        text += "\n"
+
+
+def everything() -> dict[str, list[str]]:
+    """Name all models, by the title of their table."""
+    kinds = f"{LANGUAGE} {ENCODERS} {SEQUENCE} {VISION}".split()
+    return {
+        "Time and memory": [f"timm/{name}" for name in TEN.split()],
+        "timm": timm_models(),
+        "transformers": [f"transformers/{kind}" for kind in kinds],
+    }
+
+
+def in_a_process(name: str, single: bool) -> dict[str, Any]:
+    """Measure a model in a process of its own."""
+    command = [sys.executable, __file__, "--here", name, *(["--single"] if single else [])]
     environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    for name in names:
-        command = [sys.executable, __file__, "--here", name, *(["--single"] if arguments.single else [])]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT)
-            row = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
-            row = row or {"model": name, "refused because": f"process died: {done.stderr.strip().splitlines()[-1:]}"}
-        except subprocess.TimeoutExpired:
-            row = {"model": name, "refused because": f"takes more than {LIMIT} s"}
-        lines.append(line(row))
-        print(lines[-1], flush=True)
-        if arguments.output:
-            arguments.output.write_text("\n".join(lines) + "\n")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return {"model": name, "refused because": f"takes more than {LIMIT} s"}
+    if done.returncode:
+        return {"model": name, "refused because": f"process died: {done.stderr.strip().splitlines()[-1:]}"}
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

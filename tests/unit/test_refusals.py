@@ -110,6 +110,25 @@ def test_a_wrong_position_of_a_value_that_is_written_later_is_seen():
     assert {"first.weight", "last.weight"} <= dict(found.groups["first"].axes).keys()
 
 
+def test_compiled_modules_are_followed_as_they_were_before():
+    inner = nn.Sequential(nn.Linear(4, 8), torch.compile(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 3))
+    assert symmetry.discover(inner, ROW).sizes == {"0": 8, "1._orig_mod": 8}
+    whole = torch.compile(plain())
+    assert symmetry.discover(whole, ROW).sizes == {"_orig_mod.0": 8}
+    model = plain()
+    model.compile()
+    assert symmetry.discover(model, ROW).sizes == {"0": 8}
+
+
+def test_a_module_without_modes_is_refused():
+    class Frozen(nn.Sequential):
+        def train(self, mode=True):
+            raise NotImplementedError("no modes")
+
+    with pytest.raises(SymmetryError, match="evaluation mode: NotImplementedError: no modes"):
+        symmetry.discover(Frozen(*plain()), ROW)
+
+
 def test_sparse_constants_stay_in_place():
     class Graph(nn.Module):
         def __init__(self) -> None:

@@ -1,5 +1,8 @@
 """The kinds of modules that people bring: groups as counted by hand, right without the proof, and proven."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from test_symmetry import MODELS, images
@@ -71,3 +74,26 @@ def is_caught(model, found: symmetry.Symmetry, name: str, call: symmetry.Call) -
                 assert "another function" in str(error)
                 return True
     return False
+
+
+MEMORY = """
+import resource, torch
+from torch import nn
+from onebasin import symmetry
+
+torch.set_num_threads(1)
+model = nn.Sequential(*[layer for _ in range(4) for layer in (nn.Linear(3000, 3000), nn.ReLU())], nn.Linear(3000, 3))
+size = 8 * sum(value.numel() for value in model.parameters())
+symmetry.discover(nn.Sequential(nn.Linear(3000, 8), nn.Linear(8, 3)), torch.randn(2, 3000))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - size / 2
+symmetry.discover(model, torch.randn(2, 3000), precision=torch.{precision})
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / size)
+"""
+
+
+@pytest.mark.parametrize(("precision", "most"), [("float64", 3), ("float32", 1.75)])
+def test_the_proof_needs_three_times_the_memory_of_the_model(precision, most):
+    """In its own precision: the model, a random state, and a copy that is evaluated; and a tensor on its way."""
+    code = MEMORY.replace("{precision}", precision)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < most

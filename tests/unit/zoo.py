@@ -496,6 +496,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
         IMAGE,
         [(8, 1)],
     ),
+    "neighbours": (lambda: Net(lambda y: y[:, 1:] * y[:, :-1], 800, 799), ROW, []),
     "largest units": (lambda: Net(lambda y: y * (y >= y.topk(3, 1)[0][:, -1:])), ROW, [(8, 1)]),
     "sorted units": (lambda: Net(lambda y: y.sort(1)[0]), ROW, [(8, 1)]),
     "gather": (lambda: Classify("gather"), TOKENS, [(6, 1), (8, 1)]),
@@ -520,5 +521,10 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
         for kind in ("weight", "old weight", "spectral", "old spectral")
     },
     "lazy": (lazy, ROW, [(8, 1)]),
+    "graph": (
+        lambda: torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))),
+        ROW,
+        [(8, 1)],
+    ),
     "parallel": (lambda: nn.DataParallel(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))), ROW, [(8, 1)]),
 }

@@ -210,6 +210,10 @@ def _zip(first: list[Term], second: list[Term], split) -> None:  # type: ignore[
             unify(a, b)
             del first[0], second[0]
             continue
+        if not {*atoms(a)}.isdisjoint(atoms(b)):  # each index would move with its neighbour
+            for term in itertools.chain(first, second):
+                fix(term, "paired with itself in other places")
+            return
         longer, pieces = (first, split(a, size(b))) if size(a) > size(b) else (second, split(b, size(a)))
         if pieces is None:
             for term in itertools.chain(first, second):

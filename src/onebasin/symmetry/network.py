@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -39,11 +40,13 @@ def evaluation(model: nn.Module, training: bool = False) -> Iterator[None]:
 
 @contextmanager
 def unfused() -> Iterator[None]:
-    """Keep PyTorch from evaluating a whole transformer layer as one operation."""
+    """Keep PyTorch from evaluating a whole transformer layer as one operation, or what it compiled before."""
     shortcut = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    compiler = "torch._dynamo" in sys.modules  # loading it takes a second
     try:
-        yield
+        with torch.compiler.set_stance("force_eager") if compiler else nullcontext():
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(shortcut)
 
@@ -53,10 +56,10 @@ class _Followable(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         if func is nn.functional.one_hot:
-            index, classes = (*args, *(kwargs or {}).values(), -1)[:2]
+            given = {"num_classes": -1, **dict(zip(("tensor", "num_classes"), args, strict=False)), **(kwargs or {})}
+            index, classes = given["tensor"], given["num_classes"]
             if classes > 0:
-                zeros = index.new_zeros(*index.shape, classes)
-                return zeros.scatter(-1, index.unsqueeze(-1), 1)
+                return index.new_zeros(*index.shape, classes).scatter(-1, index.unsqueeze(-1), 1)
         return func(*args, **(kwargs or {}))
 
 
@@ -110,19 +113,26 @@ class Network:
         self.tensors: dict[str, Tensor] = {key: copies[id(tensor)] for key, tensor in owned.items()}
         modules = dict(model.named_modules())
         for module in modules.values():
-            copies[id(module)] = module.__class__.__new__(module.__class__)
+            copies[id(module)] = object.__new__(type(module))
         for module in modules.values():
             for name, value in vars(module).items():
                 vars(copies[id(module)])[name] = duplicate(value, copies)
         self.names: dict[nn.Module, str] = {copies[id(module)]: name for name, module in modules.items()}
+        for module in self.names:
+            module._compiled_call_impl = None
+            for name, child in module._modules.items():
+                module._modules[name] = None if child is None else _unwrapped(child)
         self.module: nn.Module = copies[id(model)]
         if dtype is not None:
             for buffer in self.module.buffers():
                 buffer.data = buffer.data.to(converted(buffer, dtype))
         # What a module keeps of its own state while in evaluation mode, it drops on the way.
-        self.module.train().train(training)
-        while type(self.module).__name__ in _WRAPPERS:
-            self.module = getattr(self.module, _WRAPPERS[type(self.module).__name__])
+        try:
+            self.module.train().train(training)
+        except Exception as error:  # whatever a foreign module raises
+            mode = "training" if training else "evaluation"
+            raise SymmetryError(f"the model cannot be put into {mode} mode: {type(error).__name__}: {error}") from error
+        self.module = _unwrapped(self.module)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Give the copy another state, whose tensors have the shapes and types of those of the one before."""
@@ -146,6 +156,12 @@ class Network:
 
 # What stands around a module and computes nothing, with the name of what is inside.
 _WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    while type(module).__name__ in _WRAPPERS:
+        module = getattr(module, _WRAPPERS[type(module).__name__])
+    return module
 
 
 def converted(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:

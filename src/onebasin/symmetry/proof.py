@@ -20,6 +20,8 @@ from onebasin.symmetry.values import Call, SymmetryError, outputs
 TOLERANCE = 1e-4
 _TOLERANCES = {torch.float64: 1e-8, torch.float32: TOLERANCE, torch.float16: 1e-2, torch.bfloat16: 1e-1}
 
+_PIECE = 2**18  # entries that are drawn at a time
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -107,17 +109,21 @@ def _varied(old: Tensor, generator: torch.Generator) -> Tensor:
         return torch.view_as_complex(_varied(torch.view_as_real(old), generator))
     if not old.is_floating_point() or not old.numel():
         return old
-    noise = torch.rand(old.shape, generator=generator).to(old)
-    finite = old[old.isfinite()]
-    if not finite.numel():
-        return noise
-    low, high = (float(end) for end in finite.aminmax())
-    old = old.nan_to_num(low, high, low)
+    values = torch.rand(old.shape, generator=generator).to(old)
+    low, high = (float(end) for end in old.aminmax())
+    if not math.isfinite(high - low):
+        finite = old[old.isfinite()]
+        if not finite.numel():
+            return values
+        low, high = (float(end) for end in finite.aminmax())
+        old = old.nan_to_num(low, high, low)
     if low == high:  # scales, shifts and variances as they are initialised
-        return old + 0.5 * max(1.0, abs(low)) * noise
-    reach = float(finite.std()) / 2
-    lowest = (old - reach).clamp_(min=low)
-    return (old + reach).clamp_(max=high).sub_(lowest).mul_(noise).add_(lowest)
+        return values.mul_(0.5 * max(1.0, abs(low))).add_(low)
+    reach = float(old.std()) / 2
+    for part, source in zip(values.flatten().split(_PIECE), old.flatten().split(_PIECE), strict=True):
+        lowest = (source - reach).clamp_(min=low)
+        part.mul_((source + reach).clamp_(max=high).sub_(lowest)).add_(lowest)
+    return values
 
 
 def check(

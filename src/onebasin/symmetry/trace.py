@@ -262,6 +262,8 @@ class Trace:
             raise self._error(str(error)) from error
         except Unsupported as error:
             raise self._error(f"operation {func} cannot be followed: {error}") from error
+        except Exception as error:  # a rule that did not expect such a use
+            raise self._error(f"operation {func} cannot be followed: {type(error).__name__}: {error}") from error
         self._handing_on = False
         for out in outs:
             if label is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -18,15 +19,10 @@ class SymmetryError(ValueError):
     """The permutation groups of a model cannot be found, or a permutation changes its function."""
 
 
+_ATOMIC = (type(None), bool, int, float, complex, str, bytes)
 # Values without parts, which are compared as they are.
 _PLAIN = (
-    type(None),
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
+    *_ATOMIC,
     Enum,
     type,
     np.generic,
@@ -73,6 +69,12 @@ def duplicate(value: Any, known: dict[int, Any]) -> Any:
         value: any value.
         known: copies that are there already, by the identity of what they are copies of; more are added.
     """
+    if id(value) in known or isinstance(value, _ATOMIC):
+        return known.get(id(value), value)
+    if type(value) in (dict, OrderedDict):
+        known[id(value)] = twin = type(value)()
+        twin.update((key, duplicate(item, known)) for key, item in value.items())
+        return twin
     for leaf in leaves(value):
         if torch.is_tensor(leaf) and id(leaf) not in known:
             # A tensor that remembers how it was computed refuses to be copied.
