@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -81,8 +82,8 @@ SMALL = {
     99: ("vocab_size",),
 }
 TEN = """
-mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224
-vit_large_patch16_224 convnext_xlarge vit_huge_patch14_224
+mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224 vgg16
+convnext_large vit_large_patch16_224
 """
 WHOLE = "swin convnext convnextv2"  # their sizes follow from each other
 OWN = {"mamba2": {"num_heads": 8}, "deepseek_v2": {"num_experts_per_tok": 2}}
@@ -116,7 +117,7 @@ t5 mt5 bart mbart pegasus m2m_100 blenderbot marian led prophetnet switch_transf
 """
 VISION = """
 vit deit beit swin swinv2 convnext convnextv2 dinov2 data2vec-vision segformer poolformer regnet resnet
-mobilenet_v1 mobilenet_v2 mobilevit levit cvt pvt bit vit_mae vit_msn hiera focalnet efficientnet
+mobilenet_v1 mobilenet_v2 mobilevit levit cvt pvt bit vit_mae vit_msn hiera focalnet
 clip_vision_model siglip_vision_model ijepa
 """
 
@@ -215,7 +216,7 @@ def measure(name: str, single: bool) -> dict[str, Any]:
         found = symmetry.discover(model, example, precision=torch.float32 if single else torch.float64)
     except Exception as error:
         kind = "" if isinstance(error, symmetry.SymmetryError) else f"CRASH {type(error).__name__}: "
-        return row | {"refused because": kind + " ".join(str(error).split()), "seconds": time.perf_counter() - start}
+        return row | {"refused because": kind + short(error), "seconds": time.perf_counter() - start}
     row["seconds"] = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
     row["memory"] = 1024 * used / (8 * sum({id(value): value.numel() for value in tensors}.values()))
@@ -228,6 +229,11 @@ def measure(name: str, single: bool) -> dict[str, Any]:
     if digest(model) != before:
         row["refused because"] = "DAMAGED"
     return row
+
+
+def short(error: Exception) -> str:
+    """Write an error in one line, files from their package on."""
+    return re.sub(r"\S*site-packages/", "", " ".join(str(error).split())).replace("](", "] (")  # no link
 
 
 def digest(model: Any) -> str:
@@ -297,6 +303,8 @@ def in_a_process(name: str, single: bool) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return {"model": name, "refused because": f"takes more than {LIMIT} s"}
+    if done.returncode < 0:
+        return {"model": name, "refused because": "the process was ended, as a rule for want of memory"}
     if done.returncode:
         return {"model": name, "refused because": f"process died: {done.stderr.strip().splitlines()[-1:]}"}
     return json.loads(done.stdout.splitlines()[-1])
