@@ -10,9 +10,11 @@ size of the model's parameters and buffers in double precision.
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -80,10 +82,11 @@ SMALL = {
     99: ("vocab_size",),
 }
 TEN = """
-mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224
-vit_large_patch16_224 convnext_xlarge vit_huge_patch14_224
+mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224 vgg16
+convnext_large vit_large_patch16_224
 """
-OWN = {"mamba2": {"num_heads": 8}, "deepseek_v2": {"num_experts_per_tok": 2}, "nemotron": {"head_dim": 8}}
+WHOLE = "swin convnext convnextv2"  # their sizes follow from each other
+OWN = {"mamba2": {"num_heads": 8}, "deepseek_v2": {"num_experts_per_tok": 2}}
 PAGE = """# Models
 
 *You want to know whether a model of timm or of transformers is followed, and what that takes.*
@@ -101,20 +104,20 @@ Units of a model's outputs stay in place: the encoders here return their last hi
 LANGUAGE = """
 llama mistral mixtral qwen2 qwen2_moe qwen3 qwen3_moe gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neo gpt_neox
 gptj gpt_bigcode opt bloom falcon mpt codegen olmo olmo2 olmoe starcoder2 stablelm cohere granite granitemoe
-persimmon mamba mamba2 rwkv deepseek_v2 deepseek_v3 glm nemotron smollm3 xglm openai-gpt ctrl biogpt helium
-jamba dbrx gpt_oss
+persimmon mamba mamba2 rwkv deepseek_v2 deepseek_v3 glm smollm3 xglm openai-gpt ctrl biogpt helium
+jamba gpt_oss
 """
 ENCODERS = """
-bert roberta distilbert albert electra deberta deberta-v2 mobilebert xlnet funnel fnet mpnet convbert
+bert roberta distilbert albert electra deberta deberta-v2 mobilebert xlnet fnet mpnet convbert
 squeezebert roformer nystromformer big_bird longformer camembert modernbert megatron-bert xlm-roberta ibert
-layoutlm reformer
+layoutlm
 """
 SEQUENCE = """
 t5 mt5 bart mbart pegasus m2m_100 blenderbot marian led prophetnet switch_transformers longt5 umt5
 """
 VISION = """
 vit deit beit swin swinv2 convnext convnextv2 dinov2 data2vec-vision segformer poolformer regnet resnet
-mobilenet_v1 mobilenet_v2 mobilevit levit cvt van pvt bit vit_mae vit_msn hiera focalnet efficientnet
+mobilenet_v1 mobilenet_v2 mobilevit levit cvt pvt bit vit_mae vit_msn hiera focalnet
 clip_vision_model siglip_vision_model ijepa
 """
 
@@ -160,10 +163,10 @@ def build(name: str) -> tuple[Any, Any]:
 
     config = transformers.AutoConfig.for_model(kind)
     for part in [config, *(value for value in vars(config).values() if hasattr(value, "to_dict"))]:
-        for value, keys in SMALL.items():
+        for value, keys in SMALL.items() if kind not in WHOLE.split() else ():
             for key in keys:
                 if isinstance(getattr(part, key, None), int):
-                    with suppress(AttributeError):  # computed from other values
+                    with suppress(AttributeError, NotImplementedError):  # computed from other values
                         setattr(part, key, value)
         for key in ("pad_token_id", "bos_token_id", "eos_token_id"):
             if isinstance(getattr(part, key, None), int):
@@ -194,6 +197,7 @@ def measure(name: str, single: bool) -> dict[str, Any]:
     import torch
 
     from onebasin import symmetry
+    from onebasin.symmetry.network import state_of
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -203,16 +207,16 @@ def measure(name: str, single: bool) -> dict[str, Any]:
         model, example = build(name)
     except Exception as error:
         return {"model": name, "refused because": f"not built: {type(error).__name__}: {str(error).splitlines()[0]}"}
-    tensors = list(symmetry.network.state_of(model).values())
+    tensors = list(state_of(model).values())
     row: dict[str, Any] = {"model": name, "parameters": sum(p.numel() for p in model.parameters())}
-    before = {key: value.clone() for key, value in model.state_dict().items() if torch.is_tensor(value)}
+    before = digest(model)
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     try:
         found = symmetry.discover(model, example, precision=torch.float32 if single else torch.float64)
     except Exception as error:
         kind = "" if isinstance(error, symmetry.SymmetryError) else f"CRASH {type(error).__name__}: "
-        return row | {"refused because": kind + " ".join(str(error).split()), "seconds": time.perf_counter() - start}
+        return row | {"refused because": kind + short(error), "seconds": time.perf_counter() - start}
     row["seconds"] = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle
     row["memory"] = 1024 * used / (8 * sum({id(value): value.numel() for value in tensors}.values()))
@@ -222,9 +226,25 @@ def measure(name: str, single: bool) -> dict[str, Any]:
     row["share"] = sum(own[key].numel() for key in moved & own.keys()) / max(1, row["parameters"])
     if found.proof:
         row["relative error"], row["precision"] = found.proof.error, str(found.proof.precision).removeprefix("torch.")
-    if any(not torch.equal(value, before[key]) for key, value in model.state_dict().items() if key in before):
+    if digest(model) != before:
         row["refused because"] = "DAMAGED"
     return row
+
+
+def short(error: Exception) -> str:
+    """Write an error in one line, files from their package on."""
+    return re.sub(r"\S*site-packages/", "", " ".join(str(error).split())).replace("](", "] (")  # no link
+
+
+def digest(model: Any) -> str:
+    """Hash all tensors of a model's state."""
+    from onebasin.symmetry.network import state_of
+
+    found = hashlib.blake2b()
+    for key, value in state_of(model).items():
+        found.update(key.encode())
+        found.update(value.resolve_conj().contiguous().view(-1).numpy().tobytes())
+    return found.hexdigest()
 
 
 def line(row: dict[str, Any]) -> str:
@@ -283,6 +303,8 @@ def in_a_process(name: str, single: bool) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return {"model": name, "refused because": f"takes more than {LIMIT} s"}
+    if done.returncode < 0:
+        return {"model": name, "refused because": "the process was ended, as a rule for want of memory"}
     if done.returncode:
         return {"model": name, "refused because": f"process died: {done.stderr.strip().splitlines()[-1:]}"}
     return json.loads(done.stdout.splitlines()[-1])
