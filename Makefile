@@ -17,9 +17,9 @@ study: $(INSTALLED)
 	fi
 	@echo "Tables: $(STUDY)/tables  Figures: $(STUDY)/figures  Report: $(REPORT)"
 
-# Every check and every test.
+# Every check and every test; a third of their time they wait, for Slurm or for processes that they kill.
 test: lint
-	OMP_NUM_THREADS=1 python -m pytest -n 2
+	OMP_NUM_THREADS=1 python -m pytest -n 3
 
 lint: $(INSTALLED)
 	ruff check
