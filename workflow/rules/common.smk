@@ -38,7 +38,7 @@ os.environ.update(
 
 # Where finished pieces of all studies are kept, unless somebody has another place for them.
 os.environ.setdefault("ONEBASIN_STORE", "results/.store")
-os.environ["ONEBASIN_RECORDS"] = f"results/{config['study']}/logs"
+os.environ.update(ONEBASIN_RECORDS=f"results/{config['study']}/logs")
 
 records.install()
 
