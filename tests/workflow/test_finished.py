@@ -113,7 +113,7 @@ def test_the_same_networks_in_another_study_are_made_once(made_before):
 
 def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, four_seeds):
     """Ctrl-C, as a terminal sends it, while one job trains all seeds."""
-    slow = {**FOUR, "training": {"epochs": 40}}
+    slow = {**FOUR, "training": {"epochs": 250}}
     process = subprocess.Popen(
         workplace.command(*workplace.configure(slow)),
         cwd=workplace.folder,
