@@ -113,7 +113,7 @@ def test_the_same_networks_in_another_study_are_made_once(made_before):
 
 def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, four_seeds):
     """Ctrl-C, as a terminal sends it, while one job trains all seeds."""
-    slow = {**FOUR, "training": {"epochs": 250}}
+    slow = {**FOUR, "training": {"epochs": 150}}
     process = subprocess.Popen(
         workplace.command(*workplace.configure(slow)),
         cwd=workplace.folder,
@@ -121,6 +121,8 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # A shell that runs the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     store = workplace.folder / "results/.store/network"
     while not list(store.glob("*/*.json")):
@@ -133,10 +135,10 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
     assert run(workplace, slow, "--cores", 2)["network"] == 4 - finished
 
 
-def test_results_travel(three_seeds, tmp_path, plain):
+def test_results_travel(three_seeds, tmp_path):
     """Copied without times and without Snakemake's notes, or with them, into a fresh clone."""
     for number, copy in enumerate((shutil.copyfile, shutil.copy2)):
-        place = plain.copy(tmp_path / f"clone{number}")
+        place = type(three_seeds).make(tmp_path / f"clone{number}")
         shutil.copytree(three_seeds.results, place.results, copy_function=copy)
         if copy is shutil.copy2:
             shutil.copytree(three_seeds.folder / ".snakemake", place.folder / ".snakemake")

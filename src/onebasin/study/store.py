@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from onebasin.files import atomic, sha256
+from onebasin.files import FileError, atomic, sha256
 from onebasin.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -166,13 +166,14 @@ class Store:
     def _place(self, digest: str, target: Path) -> bool:
         """Put a file that is kept in its place; return whether it is there and has the contents that its name says."""
         source = self._content(digest)
-        try:
-            if sha256(source) != digest:
-                log.warning("%s is broken, and is made again", source)
-                return False
-        except OSError:
+        if not _holds(source, digest):
             return False
-        _link(source, target)
+        try:
+            _link(source, target)
+        except FileError:
+            if source.exists():
+                raise
+            return False  # somebody has just removed it
         self.contents[str(target)] = digest
         return True
 
@@ -180,7 +181,7 @@ class Store:
         """Keep a file under the hash of its contents, which is returned."""
         digest = sha256(path)
         target = self._content(digest)
-        if not target.exists() or sha256(target) != digest:
+        if not _holds(target, digest):
             _link(path, target)
         self.contents[str(path)] = digest
         return digest
@@ -193,6 +194,17 @@ def key_of(shaped_by: Mapping[str, Any]) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Return whether a file that is kept is there and has the contents that its name says."""
+    try:
+        if sha256(path) == digest:
+            return True
+    except OSError:
+        return False
+    log.warning("%s is broken, and is made again", path)
+    return False
 
 
 def _link(source: Path, target: Path) -> None:
