@@ -61,6 +61,7 @@ class Records(FilePersistence):
         super().__init__(*arguments, **options)
         self._digests: dict[str, str] = {}
         self._states: dict[str, list[int]] = {}
+        self._records: dict[Any, dict[str, Any] | None] = {}
         self._why: dict[Any, str] = {}
         self._largest: int = self.max_checksum_file_size
         if self.dag is not None:
@@ -109,8 +110,7 @@ class Records(FilePersistence):
         """Read the inputs of the job before the job does: what is replaced meanwhile is seen the next time."""
         if _is_own(job):
             for path in job.input:
-                with suppress(OSError):
-                    self._digest(path)
+                self._digest(path)
         super().started(job, external_jobid)
 
     async def finished(self, job: Any) -> None:
@@ -186,8 +186,10 @@ class Records(FilePersistence):
 
     def _record(self, job: Any) -> dict[str, Any] | None:
         """Return the record of a job; None where there is none that was completed."""
-        known = record.load(job.log[0])
-        return known if known is not None and "inputs" in known else None
+        if job not in self._records:
+            known = record.load(job.log[0])
+            self._records[job] = known if known is not None and "inputs" in known else None
+        return self._records[job]
 
     def _refresh(self, job: Any, known: dict[str, Any]) -> None:
         """Keep the states of files whose contents were found to be as recorded, so that they are not read again."""
@@ -201,6 +203,7 @@ class Records(FilePersistence):
         if fresh != known:
             with suppress(FileError):
                 record.save(record.path_of(job.log[0]), fresh)
+                self._records[job] = fresh
 
     def _is_as_recorded(self, path: str, known: list[Any]) -> bool:
         """Return whether a file has the contents of its record; they are read if its size or time differ."""
@@ -216,7 +219,10 @@ class Records(FilePersistence):
     def _digest(self, path: str, recorded: Mapping[str, list[Any]] | None = None) -> str:
         """Return the hash of the contents of an input; they are read if its state is not the recorded one."""
         if path not in self._digests:
-            state = _state(path)
+            try:
+                state = _state(path)
+            except OSError:
+                return ""
             digest, *known = (recorded or {}).get(path) or [""]
             if known != state:
                 digest = sha256(path)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, data, permutation, symmetry, tables
 from onebasin.landscape.claims import into_common_frame
-from onebasin.match import Frame, similarity
+from onebasin.match import similarity
 from onebasin.permutation import Permutation
 from onebasin.provenance import provenance
 from onebasin.study import match, network
@@ -195,8 +195,9 @@ def frames(job: Job) -> None:
     targets = zip(job.output.permutations, job.output.tables, strict=True)
     for settings, (target, table) in zip(job.params.frames, targets, strict=True):
         method = Method.of(settings)
-        make = partial(_frame, networks, states, settings)
-        found, memory = match.stored_frame(job.store, networks.shaped_by, states, settings, make)
+        images = networks.images["first"]
+        make = partial(match.frame, networks.model, networks.symmetry, states, settings, images, networks.labels)
+        found, memory = match.stored_frame(job.store, networks.shaped_by, states, settings, networks.device, make)
         moved = into_common_frame(networks.symmetry, found.permutations, states)
         cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": memory}
         rows = []
@@ -213,10 +214,3 @@ def frames(job: Job) -> None:
         }
         permutation.save(target, {(seed,): one for seed, one in found.permutations.items()}, about)
         tables.write(table, "frame", rows)
-
-
-def _frame(networks: Networks, states: Mapping[int, State], settings: Mapping[str, Any]) -> tuple[Frame, float | None]:
-    images = networks.images["first"]
-    with peak(networks.device) as taken:
-        found = match.frame(networks.model, networks.symmetry, states, settings, images, networks.labels)
-    return found, taken.megabytes

@@ -13,6 +13,7 @@ from onebasin.data import Dataset
 from onebasin.match import Frame, Match
 from onebasin.permutation import Permutation
 from onebasin.study.job import Job
+from onebasin.study.memory import peak
 from onebasin.study.store import Store
 from onebasin.symmetry import State, Symmetry
 
@@ -79,23 +80,26 @@ def stored_frame(
     model: Mapping[str, Any],
     states: Mapping[int, State],
     settings: Mapping[str, Any],
-    make: Callable[[], tuple[Frame, float | None]],
+    device: str,
+    make: Callable[[], Frame],
 ) -> tuple[Frame, float | None]:
-    """Return a common frame and the memory that its method took; find it in the store, or make it.
+    """Return a common frame and the memory that its method took in MB; find it in the store, or make it.
 
     Args:
         store: of finished pieces.
         model: what ``shaped_by_model`` returned.
         states: the networks by their seeds.
         settings: an item of the section `frames` of the config.
-        make: finds the frame, and what memory that takes, in MB.
+        device: where the frame is found.
+        make: finds the frame.
     """
 
     def made() -> dict[str, Any]:
-        frame, memory = make()
+        with peak(device) as taken:
+            frame = make()
         permutations = [[seed, one.lists()] for seed, one in frame.permutations.items()]
         objectives = [[*pair, objective] for pair, objective in frame.objectives.items()]
-        cost = {"iterations": frame.iterations, "seconds": frame.seconds, "memory": memory}
+        cost = {"iterations": frame.iterations, "seconds": frame.seconds, "memory": taken.megabytes}
         return {"permutations": permutations, "objectives": objectives, **cost}
 
     networks = [[seed, checkpoint.digest(state)] for seed, state in states.items()]

@@ -90,8 +90,11 @@ class Store:
         """
         key = key_of(shaped_by)
         self.placed[f"{kind}/{key}"] = {name: str(path) for name, path in targets.items()}
-        entry = self._read(kind, key)
-        known: dict[str, str] = entry["value"] if entry else self._adopt(kind, key, shaped_by)
+        known: dict[str, str] = {}
+        if entry := self._read(kind, key):
+            known = entry["value"]
+        elif any(Path(path).exists() for path in targets.values()):
+            known = self._adopt(kind, key, shaped_by)
         if all(name in known and self._place(known[name], Path(path)) for name, path in targets.items()):
             log.info("finished before: %s %s", kind, key[:12])
             self._count(self.found, kind, key)

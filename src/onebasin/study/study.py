@@ -20,7 +20,6 @@ from onebasin.prune import Mask
 from onebasin.study import match, network
 from onebasin.study.job import Job
 from onebasin.study.measurement import Measurement
-from onebasin.study.memory import peak
 from onebasin.study.shares import share
 from onebasin.symmetry import Symmetry
 
@@ -269,12 +268,12 @@ class Study:
         """Bring some networks into a common frame; return their permutations by their seeds."""
         images, labels = self.images("train")
 
-        def make() -> tuple[Frame, float | None]:
-            with peak(self.device) as taken:
-                found = match.frame(self.model, self.symmetry, states, method.settings, images, labels)
-            return found, taken.megabytes
+        def make() -> Frame:
+            return match.frame(self.model, self.symmetry, states, method.settings, images, labels)
 
-        found, _ = match.stored_frame(self._job.store, self._shaped_by_model, states, method.settings, make)
+        found, _ = match.stored_frame(
+            self._job.store, self._shaped_by_model, states, method.settings, self.device, make
+        )
         return dict(found.permutations)
 
     @cached_property
