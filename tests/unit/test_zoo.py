@@ -1,14 +1,17 @@
 """The kinds of modules that people bring: groups as counted by hand, right without the proof, and proven."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
 import torch
 from test_symmetry import MODELS, images
+from torch import nn
 from zoo import ZOO
 
 from onebasin import symmetry
+from onebasin.symmetry import trace
 
 
 def make(name: str):
@@ -97,3 +100,29 @@ def test_the_proof_needs_three_times_the_memory_of_the_model(precision, most):
     code = MEMORY.replace("{precision}", precision)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < most
+
+
+class Long(nn.Module):
+    """Many large intermediates, of which two are needed at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 2**16), nn.Linear(2**16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        for _ in range(100):
+            y = y.relu() + y.view_as(y)
+        alive = sum(1 for item in gc.get_objects() if type(item) is torch.Tensor and item.numel() == y.numel())
+        MOST.append(alive)
+        return self.last(y)
+
+
+MOST: list[int] = []
+
+
+def test_intermediates_are_dropped_when_the_model_drops_them():
+    MOST.clear()
+    sym = symmetry.discover(Long(), torch.randn(64, 4), verify=False)
+    assert [len(group.axes) for group in sym.groups.values()] == [3]
+    assert MOST[0] < 2 * trace.ENOUGH / (64 * 2**16 * 4) + 10  # 300 were made

@@ -33,7 +33,7 @@ from onebasin.symmetry.whereabouts import here, origin
 # How many of an operation's outputs depend on the values that it is given; the others follow from lengths.
 VALUES = {"_pack_padded_sequence": 1}
 # Bytes of intermediates after which those are looked for that are no longer needed.
-ENOUGH = 2**27
+ENOUGH = 2**25
 # The modules that register rules.
 _ = layer_rules, lookup_rules, signal_rules
 
@@ -280,11 +280,14 @@ class Trace:
     def _release(self) -> None:
         """Forget the tensors that nobody else holds."""
         self._made = 0
-        # This loop, the dictionary and the call hold a tensor; what C++ holds besides is counted by itself.
+        self._alive[0] = torch.empty(0)  # one that nobody else holds, for comparison
+        holders = {key: sys.getrefcount(self._alive[key]) for key in self._alive}
+        lone = holders.pop(0)
+        # What C++ holds besides is counted by itself.
         self._alive = {
-            key: tensor
-            for key, tensor in self._alive.items()
-            if sys.getrefcount(tensor) > 3 or tensor._use_count() > 1  # type: ignore[attr-defined]
+            key: self._alive[key]
+            for key, count in holders.items()
+            if count > lone or self._alive[key]._use_count() > 1  # type: ignore[attr-defined]
         }
         self._terms = {key: terms for key, terms in self._terms.items() if key in self._alive}
         self._labels = {key: term for key, term in self._labels.items() if key in self._alive}
