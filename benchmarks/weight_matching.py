@@ -55,17 +55,17 @@ def seconds(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def compare(title: str, sym: symmetry.Symmetry, pairs: list[tuple[State, State]], rounds: int) -> None:
-    """Time both on all pairs in turns, and print medians and the ratio."""
+    """Time both on all pairs in turns, each round with another seed, and print medians and the ratio."""
     ours, theirs = [], []
-    for _ in range(rounds):
+    for seed in range(rounds):
         for a, b in pairs:
-            time_plain, (objective_plain, sweeps_plain) = seconds(lambda a=a, b=b: plain(sym, a, b))
-            time_ours, found = seconds(lambda a=a, b=b: match.weights(sym, a, b))
+            time_plain, (objective_plain, sweeps_plain) = seconds(lambda a=a, b=b, seed=seed: plain(sym, a, b, seed))
+            time_ours, found = seconds(lambda a=a, b=b, seed=seed: match.weights(sym, a, b, seed=seed))
             ours.append((time_ours, found.objective, found.sweeps))
             theirs.append((time_plain, objective_plain, sweeps_plain))
     ratios = [slow[0] / fast[0] for slow, fast in zip(theirs, ours, strict=True)]
     middle = [[statistics.median(values) for values in zip(*rows, strict=True)] for rows in (theirs, ours)]
-    print(f"{title}: {len(pairs)} pairs, {rounds} rounds, {torch.get_num_threads()} threads")
+    print(f"{title}: {len(pairs)} pairs, {rounds} seeds, {torch.get_num_threads()} threads")
     for name, (wall, objective, sweeps) in zip(("plain", "onebasin"), middle, strict=True):
         print(f"  {name:<9} {wall:8.3f} s   objective {objective:10.3f}   sweeps {sweeps:g}")
     quality = [mine[1] / other[1] for mine, other in zip(ours, theirs, strict=True)]
@@ -101,15 +101,15 @@ def mnist_networks(
     return model, symmetry.discover(model, dataset.tensors("train", limit=2)[0]), states
 
 
-def vgg_networks(width: int) -> tuple[symmetry.Symmetry, tuple[State, State]]:
-    """Two VGG-16 with shared structure: random parameters, and a permuted copy with as much noise again."""
+def vgg_networks(width: int, shared: bool) -> tuple[symmetry.Symmetry, tuple[State, State]]:
+    """Two VGG-16 with random parameters, independent, or a network and its permuted copy with as much noise again."""
     model = models.build("vgg16", width=width, image_shape=(3, 32, 32), classes=10, norm="layer")
     generator = seeding.generator("benchmark", "vgg16", width)
     models.initialise(model, generator)
     a = {key: value.clone() for key, value in model.state_dict().items()}
     sym = symmetry.discover(model, torch.randn(2, 3, 32, 32, generator=generator))
     models.initialise(model, generator)
-    noisy = {key: a[key] + value for key, value in model.state_dict().items()}
+    noisy = {key: shared * a[key] + value for key, value in model.state_dict().items()}
     return sym, (a, sym.apply(sym.random(generator), noisy))
 
 
@@ -119,12 +119,13 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data", help="folder of MNIST")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--networks", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="each with a seed of its own")
     parser.add_argument("--width", type=int, default=64, help="of VGG-16")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    sym, pair = vgg_networks(arguments.width)
-    compare(f"VGG-16, width {arguments.width}", sym, [pair], arguments.rounds)
+    for shared, title in ((True, "a permuted copy with noise"), (False, "independent")):
+        sym, pair = vgg_networks(arguments.width, shared)
+        compare(f"VGG-16, width {arguments.width}, {title}", sym, [pair], arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
         dataset = data.load("mnist", arguments.data_dir)
         _, sym, states = mnist_networks(dataset, arguments.networks, arguments.epochs, Path(folder))

@@ -13,13 +13,13 @@ STAGES = {
     "tickets": 1,
     "import": 1,
     # Matching, by algorithm.
-    "weights": 1,
+    "weights": 2,
     "activations": 1,
     # Common frames, by algorithm.
-    "reference": 1,
-    "merge_many": 1,
-    "universe": 1,
-    "ste": 1,
+    "reference": 2,
+    "merge_many": 2,
+    "universe": 2,
+    "ste": 2,
     # Mixtures of networks, and what is measured of them.
     "mixtures": 1,
 }

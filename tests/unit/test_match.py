@@ -6,10 +6,13 @@ import torch
 import torchvision
 from networks import Attention, Grouped, Residual, build, state
 from torch import nn
+from zoo import ZOO
 
-from onebasin import match, symmetry
+from onebasin import match, seeding, symmetry
 from onebasin.match import weight_matching
 from onebasin.match.assignment import assign, assign_blocks
+from onebasin.match.coordinate_ascent import Search
+from onebasin.match.decision import decide
 
 IMAGE = (3, 16, 16)
 FAMILIES = {
@@ -85,11 +88,11 @@ def test_a_group_on_two_axes_never_lowers_the_objective():
         a, b = (symmetry.random_state(Twice(), generator) for _ in range(2))
         for state_ in (a, b):
             state_["mix.weight"] = 3 * torch.randn(24, 24, generator=generator)
-        search = weight_matching._Search(sym, a, b, cosine=False, biases=True)
-        search.reset(sym.identity())
+        search = Search(sym, b)
+        search.aim(a)
         values = [search.objective()]
         for _ in range(6):
-            search._improve("stem")
+            search.improve("stem")
             values.append(search.objective())
         assert values == sorted(values)
         copy = sym.apply(sym.random(generator), a)
@@ -173,13 +176,13 @@ def test_same_seed_same_result_whatever_global_state():
 def test_skipping_solved_groups_changes_nothing():
     """The search with caches ends where a plain search, every group in every sweep, ends."""
     _, sym, a, b = different("mlp")
-    search = weight_matching._Search(sym, a, b, cosine=False, biases=True)
-    search.reset(sym.identity())
+    search = Search(sym, b)
+    search.aim(a)
     found = match.weights(sym, a, b)
     search.permutation = dict(found.permutation)
     for name in sym.groups:
         search.gains.clear()
-        assert not search._improve(name)
+        assert not search.improve(name)
 
 
 def test_biases_can_be_left_out():
@@ -258,3 +261,53 @@ def test_bad_arguments(call):
     model, sym, a, _ = different("mlp")
     with pytest.raises(ValueError):
         call(sym, model, a, images("mlp"))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of old weight norm
+@pytest.mark.parametrize("name", ZOO)
+def test_weights_recover_what_is_planted_in_the_networks_that_people_bring(name):
+    torch.manual_seed(0)
+    make, example, _ = ZOO[name]
+    model = make().eval()
+    sym = symmetry.discover(model, example, verify=False)
+    generator = torch.Generator().manual_seed(1)
+    network = symmetry.random_state(model, generator)
+    planted = sym.random(generator)
+    noisy = {
+        key: value + 0.01 * value.std() * torch.randn(value.shape, generator=generator, dtype=value.dtype)
+        if key in sym.parameters and value.numel() > 1
+        else value
+        for key, value in network.items()
+    }
+    assert match.weights(sym, network, sym.apply(planted.inverse(), noisy)).permutation == planted
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_a_search_from_what_is_fixed_ends_no_lower_than_one_from_the_identity(name):
+    _, sym, a, b = different(name)
+    search = Search(sym, b)
+    search.aim(a)
+    search.run(seeding.generator("weight matching", 0, 0), 100)
+    assert match.weights(sym, a, b).objective >= search.objective()
+
+
+def test_each_group_is_decided_by_what_is_fixed_or_was_decided_before():
+    """The last layer of network b is upside down, so that the output alone would say the contrary."""
+    _, sym, a, _ = different("mlp")
+    planted = sym.random(torch.Generator().manual_seed(3))
+    copy = sym.apply(
+        planted.inverse(), {key: -0.1 * value if key == "head.weight" else value for key, value in a.items()}
+    )
+    assert decide(sym, [a, copy])[1] == planted
+
+
+def test_several_networks_are_decided_together():
+    _, sym, a, _ = different("cnn")
+    generator = torch.Generator().manual_seed(4)
+    planted = [sym.identity(), *(sym.random(generator) for _ in range(3))]
+    copies = [
+        {key: value + 0.3 * value.std() * torch.randn(value.shape, generator=generator) for key, value in moved.items()}
+        for moved in (sym.apply(permutation.inverse(), a) for permutation in planted)
+    ]
+    found = decide(sym, copies)
+    assert [found[0].inverse() @ one for one in found] == planted

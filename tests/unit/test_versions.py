@@ -54,7 +54,7 @@ def results(folder):
         prune.full(model, groups, False), states[0], 0.5, "global", generator=seeding.generator("golden")
     )
     found["prune"] = {"counts": mask.counts(), "density": mask.density}
-    permuted = mask.permuted(groups, match.weights(groups, states[1], states[0]).permutation)
+    permuted = mask.permuted(groups, groups.random(seeding.generator("golden", "tickets")))
     found["tickets"] = {
         "parameters": sums(network(dataset, folder, 1, start=1, mask=permuted)),
         "losses": losses(folder),

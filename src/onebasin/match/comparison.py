@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from onebasin import seeding
 from onebasin.match import activation_matching, frank_wolfe, weight_matching
+from onebasin.match.coordinate_ascent import as_real, counted_keys, is_small
+from onebasin.match.decision import decide
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
 
@@ -39,6 +41,10 @@ class Comparison(ABC):
     @abstractmethod
     def _match(self, a: int, b: int) -> tuple[Permutation, int]: ...
 
+    def starts(self) -> list[dict[int, Permutation]]:
+        """Return frames from which to search: the best reference's."""
+        return [self.best_reference()[0]]
+
     @abstractmethod
     def align(self, network: int, permutations: Mapping[int, Permutation], round_: int) -> Permutation:
         """Align one network to the sum of the others; return its permutation as it is if that cannot be improved."""
@@ -56,6 +62,10 @@ class Comparison(ABC):
                 permutations[other] = found if to < other else found.inverse()
                 longest = max(longest, sweeps)
         return {network: permutations[network] for network in self.networks}, longest
+
+    def best_reference(self) -> tuple[dict[int, Permutation], int]:
+        """Return what ``to_reference`` does for the reference with the largest total."""
+        return max((self.to_reference(to) for to in self.networks), key=lambda found: self.total(found[0]))
 
     def matrices(self, permutations: Mapping[int, Permutation]) -> dict[str, Tensor]:
         """Return, for each group without blocks, the matrices of the permutations, [networks, units, units]."""
@@ -92,10 +102,11 @@ class Weights(Comparison):
     """Networks are as alike as the inner product of their parameters, which weight matching maximises."""
 
     def __init__(self, symmetry: Symmetry, states: Mapping[int, State], seed: int, *, biases: bool = True) -> None:
-        super().__init__(symmetry, states, seed)
+        symmetry, real = as_real(symmetry, list(states.values()))
+        super().__init__(symmetry, dict(zip(states, real, strict=True)), seed)
         self.biases = biases
         first = states[self.networks[0]]
-        self.keys = weight_matching.counted_keys(symmetry, first, biases)
+        self.keys = counted_keys(symmetry, first, biases)
         self._permuted: dict[int, tuple[Permutation, dict[str, Tensor]]] = {}
 
     def _match(self, a: int, b: int) -> tuple[Permutation, int]:
@@ -103,6 +114,15 @@ class Weights(Comparison):
             self.symmetry, self.states[a], self.states[b], seed=self.seed, biases=self.biases
         )
         return found.permutation, found.sweeps
+
+    def starts(self) -> list[dict[int, Permutation]]:
+        """Return frames from which to search: the best reference's, and that in which all are decided together.
+
+        Of networks that take no time both, of others the better one.
+        """
+        together = decide(self.symmetry, [self.states[network] for network in self.networks], biases=self.biases)
+        found = [*super().starts(), dict(zip(self.networks, together, strict=True))]
+        return found if is_small(self.symmetry) else [max(found, key=self.total)]
 
     def align(self, network: int, permutations: Mapping[int, Permutation], round_: int) -> Permutation:
         """Search for a better permutation by weight matching, from the present one."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from onebasin import seeding
 from onebasin.match.comparison import Comparison, compare
+from onebasin.match.coordinate_ascent import is_small
 from onebasin.match.frank_wolfe import maximise
 from onebasin.match.result import Frame
 from onebasin.permutation import Permutation
@@ -58,7 +59,7 @@ def reference(
     if to is not None and to not in states:
         raise ValueError(f"to {to!r}: not one of the networks {', '.join(map(str, states))}")
     comparison = compare(similarity, symmetry, model, states, images, seed, **options)
-    found = _best_reference(comparison) if to is None else comparison.to_reference(to)
+    found = comparison.best_reference() if to is None else comparison.to_reference(to)
     return _frame(comparison, *found, start)
 
 
@@ -76,7 +77,8 @@ def merge_many(
     """Align each network in turn to the mean of the others, until no network can be improved.
 
     Ainsworth et al. 2023 (arXiv 2209.04836), algorithm 3. The start is the best reference instead of the networks as
-    they are, and no step lowers the objective: the result is at least as good as any reference.
+    they are or, with "weights", the frame in which all networks were decided together (see ``decision``) if that is
+    better; and no step lowers the objective: the result is at least as good as any reference.
 
     Args:
         symmetry: as for ``reference``.
@@ -96,8 +98,8 @@ def merge_many(
     """
     start = time.perf_counter()
     comparison = compare(similarity, symmetry, model, states, images, seed, **options)
-    permutations, _ = _best_reference(comparison)
-    return _frame(comparison, *_ascend(comparison, permutations, max_rounds), start)
+    found = [_ascend(comparison, permutations, max_rounds) for permutations in comparison.starts()]
+    return _frame(comparison, *max(found, key=lambda one: comparison.total(one[0])), start)
 
 
 def universe(
@@ -128,7 +130,8 @@ def universe(
         states: as for ``reference``.
         images: as for ``reference``.
         similarity: as for ``reference``.
-        climbs: how often Frank-Wolfe climbs from a softened start.
+        climbs: how often Frank-Wolfe climbs from a softened start; large networks stop where a climb gains less than a
+            thousandth.
         max_steps: a climb stops after this many steps.
         max_rounds: as for ``merge_many``.
         seed: as for ``merge_many``.
@@ -143,24 +146,32 @@ def universe(
     """
     start = time.perf_counter()
     comparison = compare(similarity, symmetry, model, states, images, seed, **options)
-    current, _ = _ascend(comparison, _best_reference(comparison)[0], max_rounds)
-    best, steps = current, 0
-    for _ in range(climbs):
-        relaxations = comparison.relaxations(comparison.soften(current), current)
-        steps += max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
-        projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
-        found = {
-            network: Permutation({**current[network], **{name: orders[place] for name, orders in projected.items()}})
-            for place, network in enumerate(comparison.networks)
-        }
-        current, _ = _ascend(comparison, found, max_rounds)
-        best = max(best, current, key=comparison.total)
-    return _frame(comparison, best, steps, start)
+    small = is_small(symmetry)
+    found, steps = [], 0
+    for permutations in comparison.starts():
+        current, _ = _ascend(comparison, permutations, max_rounds)
+        found.append(current)
+        for _ in range(climbs):
+            projected, count = _climb(comparison, current, max_steps)
+            current, _ = _ascend(comparison, projected, max_rounds)
+            steps += count
+            before = max(map(comparison.total, found))
+            found.append(current)
+            if not small and comparison.total(current) - before < 1e-3 * abs(before):
+                break
+    return _frame(comparison, max(found, key=comparison.total), steps, start)
 
 
-def _best_reference(comparison: Comparison) -> tuple[Permutations, int]:
-    found = [comparison.to_reference(to) for to in comparison.networks]
-    return max(found, key=lambda one: comparison.total(one[0]))
+def _climb(comparison: Comparison, held: Permutations, max_steps: int) -> tuple[Permutations, int]:
+    """Climb from a softened frame; return the permutations nearest to where that ends, and the number of steps."""
+    relaxations = comparison.relaxations(comparison.soften(held), held)
+    steps = max((maximise(relaxation, max_steps=max_steps) for relaxation in relaxations), default=0)
+    projected = {name: orders for relaxation in relaxations for name, orders in relaxation.projected().items()}
+    found = {
+        network: Permutation({**held[network], **{name: orders[place] for name, orders in projected.items()}})
+        for place, network in enumerate(comparison.networks)
+    }
+    return found, steps
 
 
 def _ascend(comparison: Comparison, start: Permutations, max_rounds: int) -> tuple[Permutations, int]:

@@ -20,9 +20,10 @@ from onebasin import seeding
 from onebasin.adam import adam_step
 from onebasin.landscape.evaluate import losses
 from onebasin.landscape.interpolate import interpolate, line, random_points
+from onebasin.match.coordinate_ascent import counted_keys
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame
-from onebasin.match.weight_matching import counted_keys, improve
+from onebasin.match.weight_matching import improve
 from onebasin.symmetry import Network, State, Symmetry
 
 

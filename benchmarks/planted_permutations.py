@@ -1,0 +1,148 @@
+"""Planted permutations with noise: which of them does each way of matching find again?
+
+    pip install timm transformers
+    python benchmarks/planted_permutations.py
+
+Each network has parameters and statistics as after training: every value within the range of its own tensor, no two
+units alike. Its partner is a permuted copy, with noise on every parameter of so many times the tensor's own spread.
+``units`` is the share of units that are found where they were put, over all groups, and ``groups`` that of the groups
+in which every unit is.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onebasin import match, models, seeding, symmetry
+from onebasin.permutation import Permutation
+
+State = dict[str, Tensor]
+
+
+def timm_model(name: str, **options: Any) -> Callable[[], tuple[nn.Module, Any]]:
+    """Return what builds a model of timm and a batch of images."""
+
+    def build() -> tuple[nn.Module, Any]:
+        import timm
+
+        size = options.get("img_size", 64)
+        return timm.create_model(name, num_classes=10, **options), torch.randn(64, 3, size, size)
+
+    return build
+
+
+def transformer(kind: str, head: str, **options: Any) -> Callable[[], tuple[nn.Module, Any]]:
+    """Return what builds a model of transformers and a batch of tokens."""
+
+    def build() -> tuple[nn.Module, Any]:
+        import transformers
+
+        config = transformers.AutoConfig.for_model(kind, use_cache=False, vocab_size=199, **options)
+        tokens = torch.randint(3, 199, (4, 32))
+        example = {"input_ids": tokens}
+        if head == "AutoModelForSeq2SeqLM":
+            example["decoder_input_ids"] = tokens.flip(1)
+        return getattr(transformers, head).from_config(config), example
+
+    return build
+
+
+def own(family: str, width: int) -> Callable[[], tuple[nn.Module, Any]]:
+    """Return what builds a model of this package and a batch of images."""
+    shape = (1, 28, 28) if family == "mlp" else (3, 32, 32)
+    return lambda: (models.build(family, width=width, image_shape=shape, classes=10), torch.randn(256, *shape))
+
+
+NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, Any]]] = {
+    "mlp 512": own("mlp", 512),
+    "vgg16 16": own("vgg16", 16),
+    "resnet20 16": own("resnet20", 16),
+    "timm/resnet18": timm_model("resnet18"),
+    "timm/mobilenetv3_small_050": timm_model("mobilenetv3_small_050"),
+    "timm/convnext_atto": timm_model("convnext_atto"),
+    "timm/vit_tiny_patch16_224": timm_model("vit_tiny_patch16_224", img_size=64),
+    "timm/swin_tiny_patch4_window7_224": timm_model("swin_tiny_patch4_window7_224", img_size=56),
+    "transformers/gpt2": transformer("gpt2", "AutoModelForCausalLM", n_embd=128, n_layer=4, n_head=4, n_positions=64),
+    "transformers/llama": transformer(
+        "llama",
+        "AutoModelForCausalLM",
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+    ),
+    "transformers/t5": transformer(
+        "t5", "AutoModelForSeq2SeqLM", d_model=128, d_kv=16, d_ff=256, num_layers=3, num_heads=8
+    ),
+}
+METHODS: Mapping[str, dict[str, Any]] = {
+    "weights": {},
+    "weights, cosine": {"kernel": "cosine"},
+    "activations": {},
+}
+
+
+def with_noise(state: State, noise: float, generator: torch.Generator, keys: frozenset[str]) -> State:
+    """Add noise of so many times each parameter's spread."""
+    found = {}
+    for key, value in state.items():
+        if key in keys and value.is_floating_point() and value.numel() > 1:
+            value = value + noise * value.std() * torch.randn(value.shape, generator=generator)
+        found[key] = value
+    return found
+
+
+def recovered(sym: symmetry.Symmetry, found: Permutation, planted: Permutation) -> tuple[float, list[str]]:
+    """Return the share of units found, and the groups with others."""
+    right = {name: found[name] == planted[name] for name in planted}
+    share = sum(hits.sum() for hits in right.values()) / max(1, sum(len(hits) for hits in right.values()))
+    return float(share), [name for name, hits in right.items() if not hits.all()]
+
+
+def main() -> None:
+    """Plant, match, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", help=f"all by default: {', '.join(NETWORKS)}")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.25, 1, 2, 4, 8, 16])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--groups", action="store_true", help="name the groups that were not found")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    print("| network | noise | method | units | groups | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    for name in arguments.networks or NETWORKS:
+        for noise in arguments.noise:
+            for seed in range(arguments.seeds):
+                generator = seeding.generator("planted", name, seed)
+                torch.manual_seed(seed)
+                model, example = NETWORKS[name]()
+                model.eval()
+                sym = symmetry.discover(model, example, verify=False)
+                state = symmetry.random_state(model, generator)
+                planted = sym.random(generator)
+                partner = sym.apply(planted.inverse(), with_noise(state, noise, generator, sym.parameters))
+                for method in arguments.methods:
+                    start = time.perf_counter()
+                    if method.startswith("weights"):
+                        found = match.weights(sym, state, partner, **METHODS[method]).permutation
+                    elif isinstance(example, dict):
+                        continue  # what activation matching looks at is one tensor
+                    else:
+                        found = match.activations(sym, model, state, partner, example).permutation
+                    seconds = time.perf_counter() - start
+                    share, wrong = recovered(sym, found, planted)
+                    groups = f"{len(planted) - len(wrong)}/{len(planted)}"
+                    print(f"| {name} | {noise:g} | {method} | {share:.4f} | {groups} | {seconds:.2f} |", flush=True)
+                    if arguments.groups and wrong:
+                        print("  ", ", ".join(f"{group} ({sym.groups[group].size})" for group in wrong))
+
+
+if __name__ == "__main__":
+    main()
