@@ -127,8 +127,15 @@ def _gather(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes.note([*index[:dim], terms[dim], *index[dim + 1 :]])
 
 
-@rule("scatter", "scatter_add", "scatter_reduce")
+@rule("scatter")
 def _scatter(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    for term in axes.plain(call["index"])[call["dim"] :][:1]:
+        fix(term, "order of writing")  # the last of several values stays
+    _scatter_sum(axes, call, outs)
+
+
+@rule("scatter_add", "scatter_reduce")
+def _scatter_sum(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     terms, index = axes[call["self"]], axes.plain(call["index"])
     source = axes[call["src"]] if torch.is_tensor(call.get("src")) else index
     dim = call["dim"] % max(1, len(terms))

@@ -151,6 +151,8 @@ FACTORIES = frozenset(
         "new_empty_strided",
     }
 )
+# What holds every index and every count.
+EXACT = frozenset({torch.int32, torch.int64, torch.float32, torch.float64})
 # What hands the values of its argument on, in another order or number.
 HANDING_ON = frozenset(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
 from onebasin.symmetry.rules import (
     ELEMENTWISE,
+    EXACT,
     FACTORIES,
     HANDING_ON,
     READ,
@@ -93,6 +95,7 @@ class Trace:
         self._made = 0
         self._used: set[int] = set()
         self._labels: dict[int, Term] = {}
+        self._looked: set[int] = set()  # the arguments that a rule has looked at
         self._handing_on = False
         self._varying: set[int] = set()  # storages that depend on the state or the inputs
         self._dependent: set[int] = set()  # of these, those that do not depend on integers alone
@@ -153,6 +156,7 @@ class Trace:
         if id(tensor) not in self._terms:
             self._constant(tensor)
         self._used.add(id(tensor))
+        self._looked.add(id(tensor))
         if not self._shared and _storage(tensor) in self._uniform:
             return [atom(length) for length in tensor.shape]  # no order of its own, nor that of another use
         if id(tensor) in self._labels and not self._handing_on:
@@ -202,8 +206,11 @@ class Trace:
         owners = [(rows, owner) for rows, found in chosen.items() for owner, ways in found.items() if len(ways) == 1]
         if owners:
             for terms in self.tensors:
-                present = {item for term in terms for item in atoms(resolve(term))}
-                terms += [owner for rows, owner in owners if rows <= present]
+                # Where two rows meet, as in a product of rows with rows, they stand for two.
+                once = [
+                    item for item, count in Counter(i for t in terms for i in atoms(resolve(t))).items() if count == 1
+                ]
+                terms += [owner for rows, owner in owners if rows.issubset(once)]
         self._implied.clear()
 
     def depends(self, tensor: Tensor) -> bool:
@@ -247,10 +254,17 @@ class Trace:
         self._shared = bool(func.is_view or written)
         elementwise = is_elementwise(func)
         label = self.label(inputs[0]) if inputs and plain in HANDING_ON else None
+        if any(out.dtype not in EXACT for out in outs):
+            label = None
         self._handing_on = label is not None
+        self._looked.clear()
         try:
             if plain in RULES:
                 RULES[plain](self, call, outs)
+                for tensor in inputs if plain not in FACTORIES else []:
+                    if id(tensor) not in self._looked and _storage(tensor) in self._varying:
+                        for term in self[tensor]:
+                            fix(term, f"argument of {name}")
             elif elementwise:
                 pointwise(self, call, outs)
             elif known and not written:
