@@ -375,6 +375,31 @@ class Routed(Experts):
         return y[back].view(len(x), 2, 8).sum(1)
 
 
+class GatedExperts(nn.Module):
+    """Experts as language models have them: gated, with biases that are looked up for rows in the order of experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(8, 4)
+        self.up, self.up_bias = nn.Parameter(torch.randn(4, 24, 8)), nn.Parameter(torch.randn(4, 24))
+        self.down, self.down_bias = nn.Parameter(torch.randn(4, 8, 12)), nn.Parameter(torch.randn(4, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores, chosen = self.router(x).topk(2, dim=-1)
+        experts, order = chosen.reshape(-1).sort()
+        ends = torch.bincount(experts, minlength=4).cumsum(0, dtype=torch.int32)
+
+        def layer(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+            return F.grouped_mm(rows.float(), weight.float().transpose(-2, -1), offs=ends).add_(bias.float()[experts])
+
+        gate, value = layer(x[order // 2], self.up, self.up_bias).chunk(2, dim=-1)
+        y = layer(F.silu(gate) * value, self.down, self.down_bias).to(x.dtype)
+        y = y * scores.softmax(-1).reshape(-1)[order].unsqueeze(-1)
+        back = torch.empty_like(order)
+        back[order] = torch.arange(order.size(0))
+        return y[back].view(len(x), 2, 8).sum(dim=1)
+
+
 class Translated(nn.Module):
     """Scores pairs of rows of one table, which are looked up in two ways."""
 
@@ -508,7 +533,8 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], Any, Groups]] = {
     "experts": (Experts, torch.randn(7, 8), [(4, 1), (48, 4)]),
     "best experts": (lambda: Experts(2), torch.randn(7, 8), [(4, 1), (48, 4)]),
     # the experts keep their order where rows are sorted by it; the units of each move by themselves
-    "grouped experts": (lambda: Routed("grouped"), torch.randn(7, 8), [(48, 4)]),
+    "grouped experts": (lambda: Routed("grouped"), torch.randn(7, 8), [(4, 1), (48, 4)]),
+    "gated experts": (GatedExperts, torch.randn(7, 8), [(4, 1), (48, 4)]),
     "looked up experts": (lambda: Routed("looked up"), torch.randn(7, 8), [(4, 1), (48, 4)]),
     # the order of the experts is that of the router's rows; one unit serves all tokens, whichever expert made it
     "switch": (Switch, torch.randn(7, 8), [(4, 1), (6, 1)]),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from onebasin.symmetry.axes import UNIT, Term, atom, atoms, concatenation, fix, product, resolve, size, unify
+from onebasin.symmetry.labels import Label, Sorting
 from onebasin.symmetry.reshapes import is_open, parts, reshape, segments
 
 Call = dict[str, Any]
@@ -22,22 +23,27 @@ Call = dict[str, Any]
 class Axes(Protocol):
     """What a rule may ask for: the terms of a tensor, and to remember those of a new one."""
 
+    sortings: list[Sorting]
+
     def __getitem__(self, tensor: Tensor) -> list[Term]: ...
     def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None: ...
     def note(self, terms: Sequence[Term]) -> None:
         """Remember a tensor that exists only inside an operation, such as the mean of a normalisation."""
 
-    def label(self, tensor: Tensor) -> Term | None:
-        """Return the axis along which the values of a tensor are indices; None for a tensor of other values."""
+    def label(self, tensor: Tensor, kind: str = "index") -> Label | None:
+        """Return what the values of a tensor say about an axis; None for other values."""
 
-    def set_label(self, tensor: Tensor, term: Term) -> None:
-        """Say that the values of a tensor are indices along an axis."""
+    def set_label(self, tensor: Tensor, label: Label) -> None:
+        """Say what the values of a new tensor are."""
 
     def plain(self, tensor: Tensor) -> list[Term]:
         """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
 
-    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+    def imply(self, terms: Sequence[Term], owner: Term, by: object) -> None:
         """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Say whether a tensor's values depend on neither parameters nor inputs."""
 
     def depends(self, tensor: Tensor) -> bool:
         """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
@@ -151,6 +157,8 @@ FACTORIES = frozenset(
         "new_empty_strided",
     }
 )
+# What holds every index and every count.
+EXACT = frozenset({torch.int32, torch.int64, torch.float32, torch.float64})
 # What hands the values of its argument on, in another order or number.
 HANDING_ON = frozenset(
     {
@@ -347,8 +355,9 @@ def _pad(axes: Axes, call: Call, outs: list[Tensor]) -> None:
     axes[outs[0]] = terms
 
 
-@rule("roll", "flip", "cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "linalg_cross")
-def _positional(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+@rule("roll", "flip", "cumprod", "cummax", "cummin", "logcumsumexp", "linalg_cross")
+def positional(axes: Axes, call: Call, outs: list[Tensor]) -> None:
+    """Fix the axes along which an operation depends on the order."""
     terms = list(axes[call["self"]])
     for axis in dims(call.get("dims", call.get("dim")), len(terms)):
         fix(terms[axis], "order matters")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,10 +16,12 @@ from torch.utils._pytree import tree_leaves
 
 from onebasin.symmetry import layer_rules, lookup_rules, signal_rules
 from onebasin.symmetry.axes import UNIT, Atom, Term, atom, atoms, fix, resolve, size, unify
+from onebasin.symmetry.labels import Label, Sorting
 from onebasin.symmetry.network import Network
 from onebasin.symmetry.reshapes import settle
 from onebasin.symmetry.rules import (
     ELEMENTWISE,
+    EXACT,
     FACTORIES,
     HANDING_ON,
     READ,
@@ -82,6 +86,7 @@ class Trace:
         parameters: the keys of the parameters.
         intermediates: (index of the operation, whether it is elementwise, axes of its first output), in order.
         tensors: the axes of every tensor seen.
+        sortings: the rows that are in the order of indices.
         batch: the axis of the input that counts samples.
     """
 
@@ -92,13 +97,15 @@ class Trace:
         self._alive: dict[int, Tensor] = {}  # ids, and addresses of storages, are unique only among living objects
         self._made = 0
         self._used: set[int] = set()
-        self._labels: dict[int, Term] = {}
+        self._labels: dict[int, Label] = {}
+        self.sortings: list[Sorting] = []
+        self._looked: set[int] = set()  # the arguments that a rule has looked at
         self._handing_on = False
         self._varying: set[int] = set()  # storages that depend on the state or the inputs
         self._dependent: set[int] = set()  # of these, those that do not depend on integers alone
         self._uniform: set[int] = set()  # storages of constants that hold one value throughout
         self._shared = False
-        self._implied: list[tuple[list[Term], Term, Tensor]] = []
+        self._implied: list[tuple[list[Term], Term, object]] = []
         self.parameters = frozenset(key for key, _ in model.named_parameters(remove_duplicate=False))
         self._originals = {id(value): key for key, value in model.state_dict(keep_vars=True).items()}
         network = Network(model, training=training)
@@ -128,6 +135,7 @@ class Trace:
                 for term in self[tensor]:
                     fix(term, "not used in evaluation")
         self.state: Mapping[str, list[Term]] = {key: self[tensor] for key, tensor in owned.items()}
+        self._fix_sorted()
         self._add_implied()
         self._alive.clear()
 
@@ -153,10 +161,12 @@ class Trace:
         if id(tensor) not in self._terms:
             self._constant(tensor)
         self._used.add(id(tensor))
+        self._looked.add(id(tensor))
         if not self._shared and _storage(tensor) in self._uniform:
             return [atom(length) for length in tensor.shape]  # no order of its own, nor that of another use
-        if id(tensor) in self._labels and not self._handing_on:
-            fix(self._labels[id(tensor)], "index used as a number")
+        label = self._labels.get(id(tensor))
+        if label is not None and label.kind != "count" and not self._handing_on:
+            fix(label.axis, "index used as a number")
         return self._terms[id(tensor)]
 
     def __setitem__(self, tensor: Tensor, terms: Sequence[Term]) -> None:
@@ -168,23 +178,40 @@ class Trace:
         """Remember the axes of a tensor that exists only inside an operation."""
         self.tensors.append(settle(terms))
 
-    def label(self, tensor: Tensor) -> Term | None:
-        """Return the axis along which the values of a tensor are indices; None for a tensor of other values."""
-        return self._labels.get(id(tensor))
+    def label(self, tensor: Tensor, kind: str = "index") -> Label | None:
+        """Return what the values of a tensor say about an axis; None for other values."""
+        self._looked.add(id(tensor))
+        found = self._labels.get(id(tensor))
+        return found if found is not None and found.kind == kind else None
 
-    def set_label(self, tensor: Tensor, term: Term) -> None:
-        """Say that the values of a tensor are indices along an axis."""
-        self._labels[id(tensor)] = term
+    def set_label(self, tensor: Tensor, label: Label) -> None:
+        """Say what the values of a new tensor are."""
+        for other in self._alive.values():
+            if _storage(other) == _storage(tensor):
+                if other.shape != tensor.shape or other.stride() != tensor.stride():
+                    fix(label.axis, "index written into a part")
+                self._labels[id(other)] = label
+
+    def _fix_sorted(self) -> None:
+        """Fix what is indexed where the rows in its order cannot move: paired with anything that has another order."""
+        owned = {item for terms in self.state.values() for term in terms for item in atoms(resolve(term))}
+        for _ in self.sortings:  # one may be of rows that another has put in order
+            rows = Counter(resolve(sorting.rows) for sorting in self.sortings)
+            for sorting in self.sortings:
+                term = resolve(sorting.rows)
+                if not isinstance(term, Atom) or term.fixed or term in owned or rows[term] > 1:
+                    for axis in (term, sorting.by.axis):
+                        fix(axis, "order of sorted rows")
 
     def plain(self, tensor: Tensor) -> list[Term]:
         """Return the terms of a tensor, as indexing does, without saying that its values are used as numbers."""
-        self._handing_on, before = True, self._handing_on
+        self._handing_on, before = self.label(tensor) is not None, self._handing_on
         try:
             return self[tensor]
         finally:
             self._handing_on = before
 
-    def imply(self, terms: Sequence[Term], owner: Term, by: Tensor) -> None:
+    def imply(self, terms: Sequence[Term], owner: Term, by: object) -> None:
         """Say that rows, by their axes, stand each for one index of another axis, for which one ``by`` tells."""
         for _, other, way in self._implied:
             if way is by and size(other) == size(owner):
@@ -202,9 +229,16 @@ class Trace:
         owners = [(rows, owner) for rows, found in chosen.items() for owner, ways in found.items() if len(ways) == 1]
         if owners:
             for terms in self.tensors:
-                present = {item for term in terms for item in atoms(resolve(term))}
-                terms += [owner for rows, owner in owners if rows <= present]
+                # Where two rows meet, as in a product of rows with rows, they stand for two.
+                once = [
+                    item for item, count in Counter(i for t in terms for i in atoms(resolve(t))).items() if count == 1
+                ]
+                terms += [owner for rows, owner in owners if rows.issubset(once)]
         self._implied.clear()
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Say whether a tensor's values depend on neither parameters nor inputs."""
+        return _storage(tensor) not in self._varying
 
     def depends(self, tensor: Tensor) -> bool:
         """Say whether a tensor's values depend on parameters, or on inputs that are no integers."""
@@ -242,15 +276,25 @@ class Trace:
             if any(map(self.depends, inputs)):
                 self._dependent.update(map(_storage, outs[: VALUES.get(plain, len(outs))]))
         written = _written(func, call)
-        self._uniform.difference_update(map(_storage, written))
+        storages = set(map(_storage, written))
+        self._uniform -= storages
         # A value that is written into a view later is seen in what it is a view of.
         self._shared = bool(func.is_view or written)
         elementwise = is_elementwise(func)
-        label = self.label(inputs[0]) if inputs and plain in HANDING_ON else None
+        for key in [key for key in self._labels if storages and _storage(self._alive[key]) in storages]:
+            fix(self._labels.pop(key).axis, "index that is overwritten")
+        label = self._labels.get(id(inputs[0])) if inputs and plain in HANDING_ON else None
+        if label is not None and not all(_holds(label, inputs[0], out) for out in outs):
+            label = None
         self._handing_on = label is not None
+        self._looked.clear()
         try:
             if plain in RULES:
                 RULES[plain](self, call, outs)
+                for tensor in inputs if plain not in FACTORIES else []:
+                    if id(tensor) not in self._looked and not self.is_constant(tensor):
+                        for term in self[tensor]:
+                            fix(term, f"argument of {name}")
             elif elementwise:
                 pointwise(self, call, outs)
             elif known and not written:
@@ -267,7 +311,8 @@ class Trace:
         self._handing_on = False
         for out in outs:
             if label is not None:
-                self.set_label(out, label)
+                whole = out.numel() == inputs[0].numel()
+                self._labels[id(out)] = label if whole else replace(label, choice=object())
             if id(out) not in self._terms:
                 self[out] = [UNIT if length == 1 else atom(length, f"internal to {name}") for length in out.shape]
         if outs and inputs:
@@ -306,6 +351,11 @@ def _written(func: Any, call: dict[str, Any]) -> list[Tensor]:
         argument.name for argument in func._schema.arguments if argument.alias_info and argument.alias_info.is_write
     ]
     return [leaf for name in names for leaf in tree_leaves(call.get(name)) if torch.is_tensor(leaf)]
+
+
+def _holds(label: Label, before: Tensor, after: Tensor) -> bool:
+    """Say whether values that are handed on are still what they were."""
+    return after.dtype in EXACT and (label.kind == "index" or before.dim() == 1 and before.shape == after.shape)
 
 
 def _storage(tensor: Tensor) -> int:
