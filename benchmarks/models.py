@@ -82,8 +82,8 @@ SMALL = {
     99: ("vocab_size",),
 }
 TEN = """
-mobilenetv3_small_050 mobileone_s0 resnet18 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224 vgg16
-convnext_large vit_large_patch16_224
+mobilenetv3_small_050 mobileone_s0 cait_xxs24_224 rdnet_tiny resnet50 beit_base_patch16_224 vgg16
+convnext_large vit_large_patch16_224 vit_huge_patch14_224
 """
 WHOLE = "swin convnext convnextv2"  # their sizes follow from each other
 OWN = {"mamba2": {"num_heads": 8}, "deepseek_v2": {"num_experts_per_tok": 2}}
@@ -96,7 +96,9 @@ architecture file of timm, the smallest among the first, with images of the size
 configurations of transformers, without weights. `share` is that of the parameters that lie in permutation groups, and
 `precision` the least precise dtype that the proof saw. Each model has a process of its own, on one CPU core. `memory`
 is the peak of that process beyond what it needed before, in multiples of the model's size in double precision, for
-models of at least 5 M parameters.
+models of at least 5 M parameters: about two for the parameters, a random state and its permuted copy, and what the
+intermediates of one evaluation take, which is more than the parameters where the model is small and its images large.
+Configurations of transformers that cannot be built here say why.
 
 Units of a model's outputs stay in place: the encoders here return their last hidden values, so that those units stay.
 
