@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--similarities", nargs="+", choices=SIMILARITIES, default=SIMILARITIES)
-    parser.add_argument("--ste", type=int, default=0, help="steps of the straight-through method, which is slow")
+    parser.add_argument("--steps", type=int, default=500, help="of sinkhorn")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dataset = data.load("mnist", arguments.data_dir)
@@ -71,9 +71,7 @@ def main() -> None:
     for similarity in arguments.similarities:
         best = 0.0
         for name, method in match.FRAMES.items():
-            options = {"labels": labels, "steps": arguments.ste} if name == "ste" else {}
-            if name == "ste" and not arguments.ste:
-                continue
+            options = {"labels": labels, "steps": arguments.steps} if name == "sinkhorn" else {}
             processor = time.process_time()
             frame = method(sym, model, states, images, similarity=similarity, **options)
             processor = time.process_time() - processor

@@ -41,6 +41,9 @@ MINUTES_MORE = 10
 COMPILATION_S = 60
 COMPILATION_MB = 2000
 
+# Images in all that sinkhorn sees while it tries exchanges of units.
+EXCHANGES = 2_000_000
+
 # A matching that takes a CPU no longer than this asks for no GPU.
 MATCHED_ON_CPU_S = 600
 
@@ -240,6 +243,11 @@ class Work:
         def match(method: Settings) -> float:
             # What decides is the Gram matrix of the units of each layer, and the assignment of these units.
             columns = sum(layer.inputs * layer.outputs**2 for layer in network)
+            if method["algorithm"] == "sinkhorn":
+                batch, steps = method.get("batch_size", 256), method.get("steps", 500)
+                balanced = sum(80 * layer.outputs**2 for layer in network) / machine.elements
+                step = 3 * forward(batch, batch) + (12 * columns / machine.operations + balanced) / threads
+                return method.get("restarts", 1) * steps * step + forward(EXCHANGES, 1000)
             taken = sum(layer.outputs**3 for layer in network[:-1]) / machine.assigned
             if method["algorithm"] != "activations":
                 return 4 * method.get("restarts", 1) * (columns / machine.operations / threads + taken)
@@ -306,14 +314,7 @@ def matchings_of(frame: Settings) -> list[dict[str, Any]]:
         times = 2
     elif frame["algorithm"] == "universe":
         times = 4 + 8 * options.get("climbs", 5)
-    elif frame["algorithm"] == "ste":
-        times = 4 + options.get("steps", 200) // 4
     else:
         times = 4
-    return times * [{**options, "algorithm": frame["similarity"]}]
-
-
-def points_of(frame: Settings) -> int:
-    """Return the points at which a frame found through the loss is compared, after each step."""
-    options = frame["options"]
-    return options.get("steps", 200) * (1 + options.get("points", 8)) if frame["algorithm"] == "ste" else 0
+    learned = [{**options, "algorithm": "sinkhorn"}] if frame["algorithm"] == "sinkhorn" else []
+    return learned + times * [{**options, "algorithm": frame["similarity"]}]

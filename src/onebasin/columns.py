@@ -42,7 +42,11 @@ CONFIGURATION: Columns = (
 METHOD: Columns = (
     Column("method", TEXT, "name of the matching method or frame in the config; `none` without a permutation"),
     Column("algorithm", TEXT, "algorithm of the method; `none` without a permutation"),
-    Column("compared", TEXT, "what the algorithm compares, `weights` or `activations`; `none` without a permutation"),
+    Column(
+        "compared",
+        TEXT,
+        "what the algorithm compares: `weights`, `activations`, or the `loss` of mixtures; `none` for no permutation",
+    ),
 )
 CLAIM: Columns = (
     Column(

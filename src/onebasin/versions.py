@@ -19,7 +19,8 @@ STAGES = {
     "reference": 2,
     "merge_many": 2,
     "universe": 2,
-    "ste": 2,
+    # Learned through the loss, for pairs and for frames.
+    "sinkhorn": 1,
     # Mixtures of networks, and what is measured of them.
     "mixtures": 1,
 }

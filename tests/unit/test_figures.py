@@ -758,14 +758,14 @@ def test_methods_are_labelled_as_what_they_are_and_not_by_their_names():
         "weights": ("activations", "activations"),
         "none-1": ("activations", "activations"),
         "0": ("merge_many", "weights"),
-        "level2": ("ste", "activations"),
+        "level2": ("sinkhorn", "loss"),
     }
     assert style.method_labels(table_of(methods)) == {
         "activations": "weight matching",
         "weights": "activation matching (weights)",
         "none-1": "activation matching (none-1)",
         "0": "merge-many, weights",
-        "level2": "straight-through, activations",
+        "level2": "learned",
     }
 
 

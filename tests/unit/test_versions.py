@@ -63,19 +63,25 @@ def results(folder):
     fitted = foreign.fit(model, foreign.read(folder / "elsewhere.pt"), folder / "elsewhere.pt")
     found["import"] = {"parameters": sums(fitted)}
     for name, method in match.METHODS.items():
-        given = {"model": model, "images": images} if name == "activations" else {}
+        given = {} if name == "weights" else {"model": model, "images": images}
+        if name == "sinkhorn":
+            given |= {"labels": labels, "steps": 20}
         one = method(groups, state_a=states[0], state_b=states[1], **given)
         found[name] = {"orders": orders([one.permutation]), "objective": one.objective}
     for name, method in match.FRAMES.items():
-        given = {"labels": labels} if name == "ste" else {}
+        given = {"labels": labels, "steps": 20} if name == "sinkhorn" else {}
         frame = method(symmetry=groups, model=model, states=states, images=images, similarity="weights", **given)
-        found[name] = {"orders": orders(frame.permutations.values()), "objectives": [*frame.objectives.values()]}
+        found[f"{name} frame" if name in match.METHODS else name] = {
+            "orders": orders(frame.permutations.values()),
+            "objectives": [*frame.objectives.values()],
+        }
     ends = [states[0], states[1]]
     found["mixtures"] = {}
     for name in ("none", "reset", "repair"):
         correct = None if name == "none" else repair.correction(name, model, ends, images)
         measured = evaluate.measure(model, ends, line(3), {"train": (images, labels)}, correct=correct)["train"]
         found["mixtures"][name] = [measured.loss.tolist(), measured.error.tolist()]
+    found["sinkhorn"] |= {"frame": found.pop("sinkhorn frame")}
     return {stage: {"version": versions.of(stage), **json.loads(json.dumps(one))} for stage, one in found.items()}
 
 

@@ -179,7 +179,6 @@ def amount_of_frames(wildcards):
     return Amount(
         matchings=len(PAIRS),
         methods=matchings_of_frames(names),
-        evaluations=sum(points_of(FRAMES[name]) for name in names),
         networks=2 * len(SEEDS),
     )
 

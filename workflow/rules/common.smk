@@ -20,7 +20,7 @@ from onebasin.experiments import Counts, rooms
 from onebasin.study.shares import share
 from workflow import own_code, records, validation
 from workflow.batches import Batch, unique
-from workflow.estimate import Amount, Estimate, Work, matchings_of, points_of
+from workflow.estimate import Amount, Estimate, Work, matchings_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
 

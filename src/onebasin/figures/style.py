@@ -57,7 +57,7 @@ ALGORITHMS = {
     "reference": "reference",
     "merge_many": "merge-many",
     "universe": "universe",
-    "ste": "straight-through",
+    "sinkhorn": "learned",
 }
 METRICS = {"error": "error", "loss": "loss (nats)"}
 BARRIERS = {"error": "error barrier", "loss": "loss barrier (nats)"}
@@ -103,7 +103,7 @@ def method_labels(table: DataFrame) -> dict[str, str]:
     labels = {}
     for method, algorithm, compared in unique(zip(table["method"], table["algorithm"], table["compared"], strict=True)):
         label = ALGORITHMS.get(algorithm, algorithm)
-        labels[method] = label if algorithm in ("none", compared) else f"{label}, {compared}"
+        labels[method] = label if algorithm in ("none", "sinkhorn", compared) else f"{label}, {compared}"
     twice = Counter(labels.values())
     return {method: f"{label} ({method})" if twice[label] > 1 else label for method, label in labels.items()}
 

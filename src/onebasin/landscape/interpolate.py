@@ -19,12 +19,12 @@ def interpolate(states: Sequence[State], weights: Sequence[float] | Tensor) -> d
         weights: n weights that sum to one.
 
     Returns:
-        The state Σ weights[i] · states[i]; tensors that do not hold real numbers (counters) are those of the first.
+        The state Σ weights[i] · states[i]; tensors of integers (counters) are those of the first.
     """
     values = [float(weight) for weight in weights]
     result = {}
     for key, first in states[0].items():
-        if not first.is_floating_point():
+        if not (first.is_floating_point() or first.is_complex()):
             result[key] = first
             continue
         total = first * values[0]

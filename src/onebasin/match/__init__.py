@@ -5,7 +5,7 @@ from collections.abc import Callable
 from onebasin.match.activation_matching import activations
 from onebasin.match.frames import merge_many, reference, universe
 from onebasin.match.result import Frame, Match, similarity
-from onebasin.match.straight_through import ste
+from onebasin.match.sinkhorn import sinkhorn, sinkhorn_pair
 from onebasin.match.weight_matching import weights
 
 __all__ = [
@@ -17,14 +17,20 @@ __all__ = [
     "merge_many",
     "reference",
     "similarity",
+    "sinkhorn",
+    "sinkhorn_pair",
     "universe",
     "weights",
 ]
 
-METHODS: dict[str, Callable[..., Match]] = {"weights": weights, "activations": activations}
+METHODS: dict[str, Callable[..., Match]] = {
+    "weights": weights,
+    "activations": activations,
+    "sinkhorn": sinkhorn_pair,
+}
 FRAMES: dict[str, Callable[..., Frame]] = {
     "reference": reference,
     "merge_many": merge_many,
     "universe": universe,
-    "ste": ste,
+    "sinkhorn": sinkhorn,
 }

@@ -38,7 +38,7 @@ class Networks:
         symmetry: its permutation groups.
         states: the networks by data set, epoch or level, and seed, as their addresses name them.
         images: training images [N, …] of each data set, and of both by turns ("across").
-        labels: of the images of the first data set [N].
+        labels: of the images.
         shaped_by: what shapes every match of them: the model and the data sets.
         device: where to compute.
     """
@@ -48,7 +48,7 @@ class Networks:
     symmetry: Symmetry
     states: list[tuple[Address, State]]
     images: dict[str, Tensor]
-    labels: Tensor
+    labels: dict[str, Tensor]
     shaped_by: dict[str, Any]
     device: str
 
@@ -68,22 +68,23 @@ def open_networks(job: Job) -> Networks:
     datasets = {name: data.open_(path) for name, path in zip(job.params.data, job.input.data, strict=True)}
     first = datasets["first"]
     model = network.build(job.params.architecture, job.width, first).to(where).eval()
-    images = {name: dataset.tensors("train", device=where)[0] for name, dataset in datasets.items()}
-    if "second" in images:
-        # Activations across the data sets are compared on images of both, by turns.
-        shorter = min(map(len, images.values()))
-        both = [images[name][:shorter] for name in ("first", "second")]
-        images["across"] = torch.stack(both, dim=1).flatten(0, 1)
+    split = {name: dataset.tensors("train", device=where) for name, dataset in datasets.items()}
+    if "second" in split:
+        # Networks of two data sets are compared on images of both, by turns.
+        shorter = min(len(labels) for _, labels in split.values())
+        first_part, second_part = ([part[:shorter] for part in split[name]] for name in ("first", "second"))
+        images, labels = (torch.stack(both, 1).flatten(0, 1) for both in zip(first_part, second_part, strict=True))
+        split["across"] = images, labels
     return Networks(
         {"model": job.model, "width": job.width},
         model,
-        symmetry.discover(model, images["first"][:2]),
+        symmetry.discover(model, split["first"][0][:2]),
         [
             (address, checkpoint.load(path, where)[0])
             for address, path in zip(job.params.networks, job.input.networks, strict=True)
         ],
-        images,
-        first.tensors("train", device=where)[1],
+        {name: images for name, (images, _) in split.items()},
+        {name: labels for name, (_, labels) in split.items()},
         match.shaped_by_model(job, datasets.values()),
         where,
     )
@@ -133,15 +134,16 @@ def _matched(
             "images": images,
             "networks": [digests[0][a], digests[1][b]],
         }
-        make = partial(_match, networks, method, (first[a], second[b]), networks.images[images])
+        make = partial(_match, networks, method, (first[a], second[b]), images)
         found = store.value("matching", shaped_by, make)
         row = {**networks.configuration, **method.columns, "a": a, "b": b, **found["reached"]}
         yield (a, b), Permutation(found["permutation"]), row
 
 
-def _match(networks: Networks, method: Method, states: tuple[State, State], images: Tensor) -> dict[str, Any]:
+def _match(networks: Networks, method: Method, states: tuple[State, State], images: str) -> dict[str, Any]:
+    seen = networks.images[images], networks.labels[images]
     with peak(networks.device) as taken:
-        found = match.pair(networks.model, networks.symmetry, states, method.settings, images)
+        found = match.pair(networks.model, networks.symmetry, states, method.settings, *seen)
     aligned = networks.symmetry.apply(found.permutation, states[1])
     reached = {
         "objective": found.objective,
@@ -195,8 +197,8 @@ def frames(job: Job) -> None:
     targets = zip(job.output.permutations, job.output.tables, strict=True)
     for settings, (target, table) in zip(job.params.frames, targets, strict=True):
         method = Method.of(settings)
-        images = networks.images["first"]
-        make = partial(match.frame, networks.model, networks.symmetry, states, settings, images, networks.labels)
+        seen = networks.images["first"], networks.labels["first"]
+        make = partial(match.frame, networks.model, networks.symmetry, states, settings, *seen)
         found, memory = match.stored_frame(job.store, networks.shaped_by, states, settings, networks.device, make)
         moved = into_common_frame(networks.symmetry, found.permutations, states)
         cost = {"iterations": found.iterations, "seconds": found.seconds, "memory": memory}

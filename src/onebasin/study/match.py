@@ -22,7 +22,12 @@ CHECKED_IMAGES = 256
 
 
 def pair(
-    model: nn.Module, groups: Symmetry, states: tuple[Any, Any], settings: Mapping[str, Any], images: Tensor
+    model: nn.Module,
+    groups: Symmetry,
+    states: tuple[Any, Any],
+    settings: Mapping[str, Any],
+    images: Tensor,
+    labels: Tensor,
 ) -> Match:
     """Match two networks, and check that the permutation leaves the function of the second one unchanged.
 
@@ -32,13 +37,14 @@ def pair(
         states: the two networks, each one state or several from the same moments of training.
         settings: an item of the section `matching` of the config.
         images: training images [N, …], on the device to compute on.
+        labels: their classes [N].
 
     Raises:
         SymmetryError: if the permutation changes the function.
     """
     method: Callable[..., Match] = match.METHODS[settings["algorithm"]]
     options = {key: value for key, value in settings.items() if key not in ("name", "algorithm")}
-    given = _taken(method, symmetry=groups, model=model, images=images)
+    given = _taken(method, symmetry=groups, model=model, images=images, labels=labels)
     state_a, state_b = states
     found = method(state_a=state_a, state_b=state_b, **given, **options)
     for state in [state_b] if isinstance(state_b, Mapping) else state_b:

@@ -49,7 +49,8 @@ class Method:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Method:
         """Return the method of an item of the sections `matching` or `frames`; only the latter name a similarity."""
-        compared = settings.get("similarity", settings["algorithm"])
+        learned = settings["algorithm"] == "sinkhorn"
+        compared = "loss" if learned else settings.get("similarity", settings["algorithm"])
         return cls(settings["name"], settings["algorithm"], compared, "similarity" in settings, settings)
 
     @property
@@ -251,10 +252,10 @@ class Study:
 
     def match(self, state_a: Any, state_b: Any, method: Method) -> Permutation:
         """Match two networks, each one state or several from the same moments; return the permutation of the second."""
-        images = self.images("train")[0]
+        images, labels = self.images("train")
 
         def make() -> dict[str, list[int]]:
-            found = match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images)
+            found = match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images, labels)
             return found.permutation.lists()
 
         networks = [

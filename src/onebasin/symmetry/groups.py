@@ -189,6 +189,18 @@ class Symmetry:
         """The number of units of each group."""
         return {name: group.size for name, group in self.groups.items()}
 
+    def terms(self, key: str) -> list[Term]:
+        """Return the axes of a parameter or buffer."""
+        return self._terms[key]
+
+    def name(self, item: Atom) -> str | None:
+        """Return the name of an atom's group; None for one that cannot move."""
+        return self._names.get(item)
+
+    def parents(self, item: Atom) -> tuple[Atom, ...]:
+        """Return the atoms that an atom is nested in."""
+        return self._within.get(item, ())
+
     def stacked(self, count: int) -> Symmetry:
         """Return the symmetry of several states side by side, as ``stack`` joins them, that move together."""
         result = copy.copy(self)

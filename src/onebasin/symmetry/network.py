@@ -149,6 +149,12 @@ class Network:
         with torch.set_grad_enabled(self._gradients), unfused(), _Followable():
             return self.module(*positional, **named)
 
+    def with_tensors(self, tensors: Mapping[str, Tensor], *positional: Any) -> Any:
+        """Evaluate the copy with other parameters and buffers, through which gradients flow."""
+        self.module.train().train(self._training)
+        with unfused(), _Followable():
+            return torch.func.functional_call(self.module, dict(tensors), positional)
+
     def run(self, call: Call) -> Any:
         """Evaluate the copy on an example input."""
         return self(*call.positional, **call.named)
