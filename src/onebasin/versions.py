@@ -14,7 +14,7 @@ STAGES = {
     "import": 1,
     # Matching, by algorithm.
     "weights": 2,
-    "activations": 1,
+    "activations": 2,
     # Common frames, by algorithm.
     "reference": 2,
     "merge_many": 2,

@@ -311,3 +311,20 @@ def test_several_networks_are_decided_together():
     ]
     found = decide(sym, copies)
     assert [found[0].inverse() @ one for one in found] == planted
+
+
+def test_weights_decide_where_activations_say_nothing():
+    """A third of the units is silent on all images: their order is free for activations, and found by weights."""
+    model = build("mlp", shape=IMAGE, width=24)
+    sym = symmetry.discover(model, images("mlp", 2))
+    a = state(model, 1)
+    first = next(iter(sym.groups))
+    silent = torch.arange(24) % 3 == 0
+    a[f"{first}.bias"][silent] = -100.0
+    planted = sym.random(torch.Generator().manual_seed(5))
+    found = match.activations(sym, model, a, sym.apply(planted.inverse(), a), images("mlp", 64))
+    assert found.permutation == planted
+    frame = match.reference(
+        sym, model, {0: a, 1: sym.apply(planted.inverse(), a)}, images("mlp", 64), similarity="activations"
+    )
+    assert frame.permutations[0].inverse() @ frame.permutations[1] == planted

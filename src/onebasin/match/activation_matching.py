@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin.match.assignment import assign, assign_blocks, assign_within
+from onebasin.match.coordinate_ascent import Search, as_real
 from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Network, Operations, State, Symmetry, TracedSymmetry, Units, discover
@@ -72,7 +73,8 @@ def activations(
         intermediate=intermediate,
         batch_size=batch_size,
     )[0, 1]
-    permutation = best_order(symmetry, gains)
+    last_a, last_b = (moments[-1] for moments in several(state_a, state_b))
+    permutation = best_order(symmetry, without_ties(symmetry, gains, last_a, last_b))
     return Match(permutation, mean_gain(gains, permutation), 1, time.perf_counter() - start)
 
 
@@ -135,6 +137,37 @@ def correlations(
         pair: {name: statistics.similarity(kernel) for name, statistics in found.items()}
         for pair, found in moments.items()
     }
+
+
+def without_ties(symmetry: Symmetry, gains: Gains, state_a: State, state_b: State) -> Gains:
+    """Let weights decide where activations say nothing: units that never vary are similar to no other.
+
+    Args:
+        symmetry: the symmetry of the networks' model.
+        gains: as ``correlations`` returns them for two networks.
+        state_a: the state of network a.
+        state_b: the state of network b.
+
+    Returns:
+        The gains; where some units are similar to none, with what matching weights is worth as a millionth part, all
+        other groups in the order that activations give them.
+    """
+    silent = [
+        name
+        for name, gain in gains.items()
+        if symmetry.groups[name].blocks == 1 and bool((gain == 0).all(0).any() | (gain == 0).all(1).any())
+    ]
+    if not silent:
+        return gains
+    symmetry, [state_a, state_b] = as_real(symmetry, [state_a, state_b])
+    search = Search(symmetry, state_b)
+    search.aim(state_a)
+    search.reset(best_order(symmetry, gains))
+    found = dict(gains)
+    for name in silent:
+        by_weights = search.gain(name)
+        found[name] = found[name] + 1e-6 * by_weights / by_weights.abs().max().clamp_min(1e-30)
+    return found
 
 
 def mean_gain(gains: Gains, permutation: Permutation) -> float:

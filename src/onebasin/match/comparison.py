@@ -15,6 +15,7 @@ from onebasin import seeding
 from onebasin.match import activation_matching, frank_wolfe, weight_matching
 from onebasin.match.coordinate_ascent import as_real, counted_keys, is_small
 from onebasin.match.decision import decide
+from onebasin.match.result import several
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry
 
@@ -184,7 +185,9 @@ class Activations(Comparison):
         ordered = sorted(states)
         found = activation_matching.correlations(symmetry, model, [states[n] for n in ordered], images, **options)
         self.gains: dict[Pair, dict[str, Tensor]] = {}
-        for (a, b), gains in found.items():
+        for (a, b), plain in found.items():
+            ends = [several(states[ordered[place]])[0][-1] for place in (a, b)]
+            gains = activation_matching.without_ties(symmetry, plain, *ends)
             self.gains[ordered[a], ordered[b]] = dict(gains)
             self.gains[ordered[b], ordered[a]] = {name: gain.T for name, gain in gains.items()}
         self.read = [name for name, nested in symmetry.nested.items() if not nested]

@@ -163,7 +163,7 @@ class Search:
         elif blocks > 1:
             new = self._order_within(name)
         else:
-            gain = self._gain(name).cpu().numpy()
+            gain = self.gain(name).cpu().numpy()
             current = self.permutation[name]
             order = assign(gain) if exact else assign_nearby(gain, current)
             units = np.arange(len(order))
@@ -199,7 +199,7 @@ class Search:
         tensor = self.symmetry.apply_to(place.key, self.b[place.key], permutation)
         return float((self.rows_a[place] * self._rows(place, tensor)).sum(dtype=torch.float64))
 
-    def _gain(self, name: str) -> Tensor:
+    def gain(self, name: str) -> Tensor:
         """Return what matching each unit of a with each unit of b is worth, with b in the order of all other groups."""
         simple = [place for place in self.places[name] if self._is_simple(name, place)]
         if name not in self.gains:
