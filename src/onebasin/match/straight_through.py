@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from onebasin import seeding
 from onebasin.adam import adam_step
-from onebasin.landscape.evaluate import losses
+from onebasin.landscape.evaluate import flat, losses
 from onebasin.landscape.interpolate import interpolate, line, random_points
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame
@@ -53,7 +53,7 @@ def ste(
         model: the module of all networks.
         states: the networks by their seeds, at least two, on the device to compute on.
         images: unaugmented training images [N, …], on the same device.
-        labels: their classes [N].
+        labels: their classes [N]; or [N, …], where the network has logits [N, classes, …].
         similarity: of the frame at the start, "weights" or "activations".
         steps: gradient steps.
         lr: learning rate of Adam on the latent parameters, as a share of the standard deviation of each tensor.
@@ -135,7 +135,7 @@ def _gradients(
 ) -> dict[str, Tensor]:
     """Return the gradient of a mixture's loss by its parameters."""
     network = Network(model, interpolate(states, weights), gradients=True)
-    loss = functional.cross_entropy(network(images), labels)
+    loss = functional.cross_entropy(*flat(network(images), labels))
     return dict(zip(keys, torch.autograd.grad(loss, [network.tensors[key] for key in keys]), strict=True))
 
 
