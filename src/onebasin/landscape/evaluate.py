@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from onebasin.landscape.barrier import METRICS
 from onebasin.landscape.interpolate import State, interpolate
+from onebasin.landscape.targets import flat
 from onebasin.landscape.temperature import temperature
 from onebasin.symmetry import Network
 
@@ -40,11 +41,6 @@ class Values:
         columns.append([None] * len(self.loss) if self.loss_calibrated is None else self.loss_calibrated.tolist())
         for values in zip(*columns, strict=True):
             yield dict(zip(METRICS, values, strict=True))
-
-
-def flat(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Put all labels in one row: logits [n, classes, …] as [N, classes], with labels [n, …] as [N]."""
-    return logits.movedim(1, -1).flatten(0, -2), labels.flatten()
 
 
 def measure(
@@ -98,7 +94,7 @@ def measure(
             network.load(state)
         if held_out is not None:
             logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
-            scale = 1 / temperature(*flat(logits, held_out[1]))
+            scale = 1 / temperature(logits, held_out[1])
         for name, total in totals.items():
             for batch, labels in batches[name]:
                 logits, targets = flat(network(batch), labels)

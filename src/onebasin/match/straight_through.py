@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from onebasin import seeding
 from onebasin.adam import adam_step
-from onebasin.landscape.evaluate import flat, losses
+from onebasin.landscape.evaluate import losses
 from onebasin.landscape.interpolate import interpolate, line, random_points
+from onebasin.landscape.targets import flat
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame
 from onebasin.match.weight_matching import counted_keys, improve

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, seeding
 from onebasin.data import Dataset
-from onebasin.landscape.evaluate import flat
+from onebasin.landscape.targets import flat
 from onebasin.provenance import provenance
 from onebasin.train import resume
 from onebasin.train.batches import Images
