@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workflow.validation import TEXTS
+
 Settings = Mapping[str, Any]
 
 
@@ -61,6 +63,8 @@ DATA_SETS = {
     "svhn": (73257, 26032, (3, 32, 32), 10),
     "eurosat": (21600, 5400, (3, 64, 64), 10),
 }
+# Bytes of the text that comes with Python, about as many in all versions.
+PYDOC_BYTES = 470_000
 
 
 class Images(NamedTuple):
@@ -69,7 +73,7 @@ class Images(NamedTuple):
     train: int
     held_out: int
     test: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
 
     @property
@@ -122,12 +126,17 @@ class Estimate:
 
     @functools.cached_property
     def images(self) -> Images:
-        """The size of the data set of the study; image files of a folder of one's own are counted."""
+        """The size of the data set of the study; files of a folder of one's own are counted."""
         settings = self.config["data"]
+        folder = Path(settings["data_dir"]).expanduser()
         if settings["name"] in DATA_SETS:
+            shape: tuple[int, ...]
             train, test, shape, classes = DATA_SETS[settings["name"]]
+        elif settings["name"] in TEXTS:
+            files = [] if settings["name"] == "pydoc" else folder.rglob("*.txt")
+            pieces = (sum(file.stat().st_size for file in files) or PYDOC_BYTES) // settings["context"]
+            train, test, shape, classes = pieces - pieces // 5, pieces // 5, (settings["context"],), 256
         else:
-            folder = Path(settings["data_dir"]).expanduser()
             split = (folder / "train").is_dir()
             counted = {
                 path: sum(len(files) for *_, files in os.walk(path, followlinks=True)) for path in folder.glob("*")
@@ -142,7 +151,7 @@ class Estimate:
     @property
     def files_to_decode(self) -> int:
         """The number of image files that become part of the data set, 0 where it comes in one piece."""
-        return 0 if self.config["data"]["name"] in DATA_SETS else sum(self.images[:3])
+        return sum(self.images[:3]) if self.config["data"]["name"] == "image_folder" else 0
 
     def layers(self, model: Settings, width: int) -> list[Layer]:
         """Return the layers of a network.
@@ -151,6 +160,12 @@ class Estimate:
             model: an item of the section `models` of the config.
             width: of the network.
         """
+        if len(self.images.shape) == 1:
+            # A transformer of four blocks stands for every model of text.
+            (context,) = self.images.shape
+            block = [Layer(width, 3 * width, context), Layer(width, width, context)]
+            block += [Layer(width, 4 * width, context), Layer(4 * width, width, context)]
+            return [*4 * block, Layer(width, self.images.classes, context)]
         channels: int
         channels, *sides = self.images.shape
         found: list[Layer] = []

@@ -24,6 +24,10 @@ Schema = Mapping[str, Any]
 FROM_ELSEWHERE = {"last", "narrow"}
 
 
+# Data sets of text, for models of the user's own.
+TEXTS = ("pydoc", "text_folder")
+
+
 def refuse(key: str, problem: str) -> NoReturn:
     """End Snakemake with one line about a key of the config."""
     # An exception would be printed with the place in the rules where it was raised, which helps nobody.
@@ -85,6 +89,8 @@ def check(config: Config, root: Path) -> None:
     check_training("training", training, everything)
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, everything)
+    if config["data"]["name"] in TEXTS:
+        check_text(config)
     if config["networks"]:
         check_files(config["networks"], config["models"])
         for index, room in enumerate(chosen):
@@ -224,10 +230,15 @@ def nearest_keys(error: ValidationError) -> dict[str, str]:
     return {key: matches[0] for key, matches in near.items() if matches}
 
 
+def spell(value: Any) -> str:
+    """Write a value as YAML does."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def describe(schema: Schema) -> str:
     """Say in words what a schema allows."""
     if "const" in schema:
-        return str(schema["const"]).lower() if isinstance(schema["const"], bool) else str(schema["const"])
+        return spell(schema["const"])
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")
@@ -287,6 +298,22 @@ def check_training(key: str, training: Mapping[str, Any], everything: Schema) ->
         refuse(f"{key}.milestones", f"{training['milestones']} is not allowed. Allowed: increasing epochs")
 
 
+def check_text(config: Config) -> None:
+    """Refuse what text cannot go through: families of models for images, and what is done to images in training."""
+    name = config["data"]["name"]
+    for index, model in enumerate(config["models"]):
+        if "family" in model:
+            family = model["family"]
+            refuse(f"models[{index}].family", f"{family!r} is for images, and {name!r} is text. Allowed: a factory")
+        for key, training in (("training", config["training"]), (f"models[{index}].training", model["training"])):
+            for setting, allowed in (("augment", "none"), ("channels_last", False)):
+                if training.get(setting, allowed) != allowed:
+                    refuse(
+                        f"{key}.{setting}",
+                        f"{spell(training[setting])} is for images, and {name!r} is text. Allowed: {spell(allowed)}",
+                    )
+
+
 def check_networks(key: str, networks: Sequence[Any], chosen: Sequence[Room]) -> None:
     """Refuse fewer networks than an experiment needs."""
     for room in chosen:
@@ -344,6 +371,8 @@ def check_folders(name: str, data_dir: str, results: Path) -> None:
     folder = Path(data_dir).expanduser()
     if name == "image_folder" and not folder.is_dir():
         refuse("data.data_dir", f"{data_dir!r} is no folder. Allowed: the folder that holds a folder for each class")
+    if name == "text_folder" and not folder.is_dir():
+        refuse("data.data_dir", f"{data_dir!r} is no folder. Allowed: the folder that holds the text, as .txt files")
     if folder.exists() and not folder.is_dir():
         refuse("data.data_dir", f"{data_dir!r} is a file. Allowed: a folder, or a new one in a folder that exists")
     if not folder.absolute().parent.is_dir():

@@ -52,7 +52,7 @@ def curve(
         state_a: the network at alpha = 0.
         state_b: the network at alpha = 1, already permuted if it is to be.
         images: [N, …], normalised, unaugmented.
-        labels: [N] class indices.
+        labels: class indices [N]; or [N, …], where the network has logits [N, classes, …].
         alphas: number of evenly spaced points, or the points.
         batch_size: images per forward pass.
 
@@ -74,7 +74,7 @@ def barrier(measured: pd.DataFrame, metric: str = "loss") -> float:
 
     Args:
         measured: what ``curve`` returned, from alpha = 0 to alpha = 1.
-        metric: "loss" (the barrier is in nats) or "error" (a fraction of images).
+        metric: "loss" (the barrier is in nats) or "error" (a fraction of labels).
 
     Returns:
         The largest excess over the straight line between the values at the ends.
@@ -96,7 +96,7 @@ def simplex(
         model: the networks' module.
         states: n states, already permuted if they are to be.
         images: [N, …], normalised, unaugmented.
-        labels: [N] class indices.
+        labels: class indices [N]; or [N, …], where the network has logits [N, classes, …].
         weights: [K, n] barycentric coordinates, such as those of ``grid``.
         batch_size: images per forward pass.
 

@@ -65,17 +65,21 @@ PAIR: Columns = (
     Column("a", WHOLE, "seed of the first network"),
     Column("b", WHOLE, "seed of the second network"),
 )
-SPLIT = Column("split", TEXT, "`train` or `test`: the images on which it is measured")
+SPLIT = Column("split", TEXT, "`train` or `test`: the data on which it is measured")
 METRIC = Column(
-    "metric", TEXT, "`loss` (cross-entropy, nats), `error` (fraction of images, 0 to 1) or `loss_calibrated` (nats)"
+    "metric",
+    TEXT,
+    "`loss` (cross-entropy, nats), `error` (fraction of labels missed, 0 to 1) or `loss_calibrated` (nats)",
 )
 VALUES: Columns = (
     Column("loss", NUMBER, "mean cross-entropy, nats"),
-    Column("error", NUMBER, "fraction of images classified wrongly, 0 to 1"),
+    Column(
+        "error", NUMBER, "fraction of labels missed, 0 to 1: an image has one label, a piece of text one for each byte"
+    ),
     Column(
         "loss_calibrated",
         NUMBER,
-        "loss after division of the logits by a temperature fitted on held-out images; empty without",
+        "loss after division of the logits by a temperature fitted on held-out data; empty without",
         optional=True,
     ),
 )
@@ -89,10 +93,10 @@ BARRIER: Columns = (
     Column("end_b", NUMBER, "metric of the last network (alpha 1), in the unit of the metric"),
 )
 VALUES_OF_SPLITS: Columns = (
-    Column("train_loss", NUMBER, "mean cross-entropy of the network on the training images, nats"),
-    Column("train_error", NUMBER, "fraction of the training images that the network classifies wrongly, 0 to 1"),
-    Column("test_loss", NUMBER, "mean cross-entropy of the network on the test images, nats"),
-    Column("test_error", NUMBER, "fraction of the test images that the network classifies wrongly, 0 to 1"),
+    Column("train_loss", NUMBER, "mean cross-entropy of the network on the training data, nats"),
+    Column("train_error", NUMBER, "fraction of the labels of the training data that the network misses, 0 to 1"),
+    Column("test_loss", NUMBER, "mean cross-entropy of the network on the test data, nats"),
+    Column("test_error", NUMBER, "fraction of the labels of the test data that the network misses, 0 to 1"),
 )
 LEVEL: Columns = (
     Column("level", WHOLE, "level of pruning; 0 is the trained network, of which nothing is pruned"),

@@ -26,9 +26,9 @@ TRAINING: Columns = (
     Column("epoch", WHOLE, "number of the epoch, from 1"),
     Column("lr", NUMBER, "learning rate of the last step of the epoch"),
     Column("train_loss", NUMBER, "mean cross-entropy on the epoch's own batches, while training, nats"),
-    Column("train_error", NUMBER, "fraction of the epoch's own images classified wrongly, while training, 0 to 1"),
-    Column("test_loss", NUMBER, "mean cross-entropy on the test images, after the epoch, nats"),
-    Column("test_error", NUMBER, "fraction of test images classified wrongly, after the epoch, 0 to 1"),
+    Column("train_error", NUMBER, "fraction of labels missed in the epoch's own batches, while training, 0 to 1"),
+    Column("test_loss", NUMBER, "mean cross-entropy on the test data, after the epoch, nats"),
+    Column("test_error", NUMBER, "fraction of labels missed in the test data, after the epoch, 0 to 1"),
     Column("seconds", NUMBER, "wall time of the epoch, s"),
 )
 MATCHING: Columns = (

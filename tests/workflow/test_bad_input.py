@@ -11,6 +11,7 @@ from workflow import validation
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "family": "mlp", "widths": [4]}
+OWN = {"name": "own", "factory": "own_net:build", "widths": [4]}
 WEIGHTS = {"name": "weights", "algorithm": "weights"}
 WIDTHS = "a whole number of at least 1"
 
@@ -186,6 +187,31 @@ CHECKED = {
         {"data": {"name": "image_folder", "data_dir": "new"}},
         "data.data_dir",
         "a folder for each class",
+    ),
+    "missing folder of text": (
+        {"data": {"name": "text_folder", "data_dir": "new"}, "models": [OWN], "experiments": ["pairs"]},
+        "data.data_dir",
+        "as .txt files",
+    ),
+    "model of images for text": (
+        {"data": {"name": "pydoc"}, "models": [OWN, MLP], "experiments": ["pairs"]},
+        "models[1].family",
+        "'mlp' is for images, and 'pydoc' is text. Allowed: a factory",
+    ),
+    "augmentation of text": (
+        {"data": {"name": "pydoc"}, "models": [OWN], "training": {"augment": "flip"}, "experiments": ["pairs"]},
+        "training.augment",
+        "flip is for images, and 'pydoc' is text. Allowed: none",
+    ),
+    "memory order of images for text": (
+        {"data": {"name": "pydoc"}, "models": [{**OWN, "training": {"channels_last": True}}], "experiments": ["pairs"]},
+        "models[0].training.channels_last",
+        "true is for images, and 'pydoc' is text. Allowed: false",
+    ),
+    "a second data set of text": (
+        {"data": {"name": "pydoc"}, "models": [OWN], "experiments": ["transfer"], "transfer": {"widths": [4]}},
+        "data.name",
+        "'pydoc' is text, which makes no second data set",
     ),
     "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
 }

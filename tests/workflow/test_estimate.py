@@ -11,6 +11,7 @@ import yaml
 
 from onebasin import data, models
 from workflow.estimate import COMPILATION_MB, COMPILATION_S, CPU, DATA_SETS, Amount, Estimate, Work
+from workflow.validation import TEXTS
 
 ROOT = Path(__file__).parents[2]
 # Targets, and what is as small as a table.
@@ -56,7 +57,7 @@ def test_layers_are_those_of_the_networks(default, name, model):
 
 def test_sizes_of_data_sets_are_known():
     found = estimates(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    assert DATA_SETS.keys() == set(data.DATASETS) - {"image_folder"}
+    assert DATA_SETS.keys() == set(data.DATASETS) - {"image_folder", *TEXTS}
     digits = data.load("digits")
     assert found.images[:3] == (len(digits.train_images), 0, len(digits.test_images))
     assert (found.images.shape, found.images.classes) == (digits.image_shape, digits.classes)
@@ -72,6 +73,22 @@ def test_images_of_a_folder_are_counted(default, tmp_path):
     assert estimates(default).images == (12, 3, 6, (3, 16, 16), 3)
     default["data"]["data_dir"] = str(tmp_path / "train")
     assert estimates(default).images == (10, 2, 3, (3, 16, 16), 3)
+
+
+def test_text_is_measured(default, tmp_path):
+    default["data"] |= {"name": "pydoc", "context": 64}
+    dataset, found = data.load("pydoc"), estimates(default)
+    assert found.images.train == pytest.approx(len(dataset.train_images), rel=0.3)
+    assert found.images[3:] == (dataset.image_shape, dataset.classes) and found.files_to_decode == 0
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.txt").write_bytes(b"x" * 1000)
+    default["data"] |= {"name": "text_folder", "data_dir": str(tmp_path), "context": 10, "held_out": 0.1}
+    assert estimates(default).images == (72, 8, 20, (10,), 256)
+    wildcards = SimpleNamespace(model="mlp", width="64", keys=lambda: {"model", "width"})
+    default["models"] = [{"name": "mlp", "factory": "net:build", "widths": [64]}]
+    short = Work(estimates(default), Amount(trainings=1)).seconds(wildcards)
+    (tmp_path / "b.txt").write_bytes(b"x" * 100_000)
+    assert Work(estimates(default), Amount(trainings=1)).seconds(wildcards) > short
 
 
 def test_estimates_grow_with_the_work(default):

@@ -103,6 +103,11 @@ def test_the_example_of_a_model_of_ones_own_plans(plain):
     assert plan["train"] == plan["align"] == 3 and plan["simplex_measure"] == 1
 
 
+def test_the_example_of_a_language_model_plans(plain):
+    plan = plain.plan("--configfile", "studies/text/study.yaml")
+    assert plan["train"] == plan["align"] == plan["width_measure"] == 3 and plan["simplex_measure"] == 1
+
+
 def test_gpus_are_asked_for_by_the_config_alone(plain):
     assert "gpu=1" not in plain.snakemake("--dry-run")
     configfile = plain.configure({"resources": {"gpu": 1}})

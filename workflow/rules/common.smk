@@ -106,13 +106,14 @@ def stable(section, without=()):
 
 def data_settings():
     """What the data set depends on: not where it lies, for moving it must not train every network again."""
-    own = config["data"]["name"] == "image_folder"
-    return stable(config["data"], without=("data_dir",) if own else ("data_dir", "image_size"))
+    name = config["data"]["name"]
+    unread = [("image_size", name != "image_folder"), ("context", name not in validation.TEXTS)]
+    return stable(config["data"], without=("data_dir", *(key for key, holds in unread if holds)))
 
 
 def own_folder(wildcards):
-    """The folder of the user's own images; its contents shape the data set, and not its place."""
-    return config["data"]["data_dir"] if config["data"]["name"] == "image_folder" else None
+    """The folder of the user's own files; its contents shape the data set, and not its place."""
+    return config["data"]["data_dir"] if config["data"]["name"] in ("image_folder", "text_folder") else None
 
 
 def architecture_of(wildcards):

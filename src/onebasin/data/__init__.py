@@ -1,10 +1,11 @@
-"""Image classification data sets, held in memory as one tensor of bytes per split."""
+"""Data sets of images to classify, or of text to go on with, held in memory as one tensor of bytes per split."""
 
 from onebasin.data.dataset import DataError, Dataset, open_, save
-from onebasin.data.sources import DATASETS, IMAGE_SIZE, load
+from onebasin.data.sources import CONTEXT, DATASETS, IMAGE_SIZE, load
 from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, stratified_split, vary
 
 __all__ = [
+    "CONTEXT",
     "DATASETS",
     "IMAGE_SIZE",
     "TEST_FRACTION",

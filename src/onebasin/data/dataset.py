@@ -1,4 +1,4 @@
-"""A data set of images: one tensor of bytes per split, held in memory, and its file."""
+"""A data set of images or texts: one tensor of bytes per split, held in memory, and its file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test images with their labels.
+    """Training and test images with their labels; or pieces of text, of which every byte has the next one as its label.
 
     Attributes:
         name: the name of the data set.
-        train_images: bytes [n, channels, height, width].
-        train_labels: int64 [n].
-        test_images: bytes [m, channels, height, width].
-        test_labels: int64 [m].
+        train_images: bytes [n, channels, height, width]; or [n, context] of text.
+        train_labels: int64 [n]; or [n, context].
+        test_images: bytes [m, channels, height, width]; or [m, context].
+        test_labels: int64 [m]; or [m, context].
         classes: number of classes.
         held_out_images: training images that no network is trained on, bytes; None for none.
         held_out_labels: their labels.
@@ -45,10 +45,12 @@ class Dataset:
         """Check shapes and types."""
         for split in self.splits:
             images, labels = self.raw(split)
-            if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
-                raise DataError(f"{split} images of {self.name} must be uint8 [n, channels, height, width] with n > 0")
-            if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-                raise DataError(f"{split} labels of {self.name} must be int64 [{len(images)}]")
+            if images.dtype != torch.uint8 or images.ndim not in (2, 4) or len(images) == 0:
+                shapes = "[n, channels, height, width], or [n, context] of text"
+                raise DataError(f"{split} images of {self.name} must be uint8 {shapes}, with n > 0")
+            wanted = list(images.shape if images.ndim == 2 else images.shape[:1])
+            if labels.dtype != torch.int64 or list(labels.shape) != wanted:
+                raise DataError(f"{split} labels of {self.name} must be int64 {wanted}")
             if int(labels.min()) < 0 or int(labels.max()) >= self.classes:
                 raise DataError(f"{split} labels of {self.name} must lie in 0..{self.classes - 1}")
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
@@ -60,10 +62,14 @@ class Dataset:
         return ("train", "test") if self.held_out_images is None else ("train", "test", "held_out")
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+    def image_shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image; of text the context alone."""
+        return tuple(self.train_images.shape[1:])
+
+    @property
+    def context(self) -> int | None:
+        """Bytes of a piece of text; None for images."""
+        return self.train_images.shape[1] if self.train_images.ndim == 2 else None
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
@@ -106,7 +112,7 @@ class Dataset:
             split: one of `splits`.
 
         Returns:
-            Images uint8 [n, channels, height, width] and labels int64 [n], not copied.
+            Images uint8 [n, channels, height, width] and labels int64 [n], or both [n, context] of text; not copied.
 
         Raises:
             ValueError: an unknown split.
@@ -123,11 +129,13 @@ class Dataset:
         """Normalise images by the mean and standard deviation of each channel of the training images.
 
         Args:
-            images: bytes [n, channels, height, width], on any device.
+            images: bytes [n, channels, height, width], or [n, context] of text, on any device.
 
         Returns:
-            float32 of the same shape and device.
+            float32 of the same shape and device; of text the bytes as they are, int64.
         """
+        if self.context:
+            return images.long()
         mean = self.mean.to(images.device)[:, None, None]
         std = self.std.to(images.device)[:, None, None]
         return images.float().sub_(mean).div_(std)
@@ -143,7 +151,7 @@ class Dataset:
             device: where the tensors go.
 
         Returns:
-            Images float32 [n, channels, height, width] and labels int64 [n].
+            Images float32 [n, channels, height, width] and labels int64 [n]; of text both int64 [n, context].
 
         Raises:
             ValueError: an unknown split, or a limit below 1.

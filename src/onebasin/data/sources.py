@@ -1,4 +1,4 @@
-"""Where data sets come from: scikit-learn, torchvision, a folder of the user's own."""
+"""Where data sets come from: scikit-learn, Python, torchvision, a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from onebasin.data import image_folder
+from onebasin.data import image_folder, text
 from onebasin.data.dataset import DataError, Dataset
 from onebasin.data.image_folder import one_line
 from onebasin.data.splits import mix, split_off_test
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 Reader = Callable[[Path, bool], tuple[Tensor, ...]]
 
 IMAGE_SIZE = 32
+CONTEXT = 64
 _DOWNLOAD_TIMEOUT_S = 60.0
 
 
@@ -33,6 +34,7 @@ def load(
     seed: int = 0,
     download: bool = True,
     image_size: int = IMAGE_SIZE,
+    context: int = CONTEXT,
 ) -> Dataset:
     """Load a data set by name.
 
@@ -41,25 +43,32 @@ def load(
     kept in the file `.onebasin-<image_size>.safetensors` in that folder until a name, size or time in it changes.
     Training images that lie class by class, there and in `eurosat`, are put in a random order.
 
+    The data set `text_folder` is the text in a folder of the user's own, and `pydoc` the reference of the language that
+    comes with Python itself and that `help` shows: bytes, each of which has the next one as its label, in pieces of
+    `context` bytes. The last fifth of every file is for testing; the pieces for training are in a random order.
+
     Args:
         name: one of `DATASETS`.
-        data_dir: the folder where the data lies, as torchvision lays it out, or goes; `digits` needs none.
+        data_dir: the folder where the data lies, as torchvision lays it out, or goes; `digits` and `pydoc` need none.
         seed: of the split of data sets that come without one (`digits`, `eurosat`, `image_folder` at times), and of the
-            random order.
+            random order, also of text.
         download: fetch what is not in `data_dir`.
         image_size: height and width in pixels to which images of `image_folder` are scaled, their longer side cropped.
+        context: bytes of a piece of text.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: an unknown name, or an image size below 1.
+        ValueError: an unknown name, or an image size or context below 1.
         DataError: the data cannot be found, read or downloaded.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}: give one of {', '.join(sorted(DATASETS))}")
     if name == "digits":
         return _digits(seed)
+    if name == "pydoc":
+        return mix(text.dataset(name, [text.python()], context), seed)
     if data_dir is None:
         raise DataError(f"{name} needs data_dir, the folder where it lies or shall go")
     folder = Path(data_dir).expanduser()
@@ -67,6 +76,8 @@ def load(
         raise DataError(f"data_dir {folder} is a file: give a folder")
     if not folder.is_dir() and not (download and name in _TORCHVISION):
         raise DataError(f"data_dir {folder} does not exist: give the folder that holds {name}")
+    if name == "text_folder":
+        return mix(text.dataset(name, text.read(folder), context), seed)
     parts = (
         image_folder.read(folder, image_size) if name == "image_folder" else _from_torchvision(name, folder, download)
     )
@@ -183,4 +194,4 @@ _TORCHVISION: Mapping[str, tuple[Reader, str]] = {
 
 _BY_CLASS = ("eurosat", "image_folder")
 
-DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder")
+DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder", "pydoc", "text_folder")

@@ -59,7 +59,8 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
 
     Args:
         dataset: a data set of which none are held out.
-        share: share of the training images, 0 to 1; they are drawn at random, each class in proportion.
+        share: share of the training images, 0 to 1; they are drawn at random, each class in proportion where each
+            image has one class.
 
     Returns:
         The data set with fewer training images and the split "held_out", or as it is for a share of 0.
@@ -70,7 +71,8 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
     if not share:
         return dataset
     labels = dataset.train_labels
-    rest, taken = stratified_split(labels, share, seeding.generator("data", dataset.name, "held out"))
+    strata = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
+    rest, taken = stratified_split(strata, share, seeding.generator("data", dataset.name, "held out"))
     return replace(
         dataset,
         train_images=dataset.train_images[rest],
@@ -93,12 +95,14 @@ def vary(dataset: Dataset, variant: str) -> Dataset:
 
     Raises:
         ValueError: an unknown variant.
-        DataError: images that are not square cannot be rotated.
+        DataError: images that are not square cannot be rotated, and text cannot be varied.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}: give one of {', '.join(VARIANTS)}")
     if variant == "none":
         return dataset
+    if dataset.context:
+        raise DataError(f"{dataset.name} is text, of which there is no variant {variant!r}")
     if variant == "rotated" and dataset.image_shape[1] != dataset.image_shape[2]:
         raise DataError(f"images of {dataset.name} are not square: rotated, they would have another shape")
     brightest = dataset.train_images.max()

@@ -165,7 +165,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw error barriers of pairs and simplices, and the accuracy of the mean, on the test images.
+    """Draw error barriers of pairs and simplices, and the accuracy of the mean, on the test data.
 
     One row of panels per model and quantity; columns are the smallest, a middle and the largest width, each under every
     correction.

@@ -1,6 +1,6 @@
 """What do corrected statistics repair, with and without a permutation?
 
-Accuracy on the test images on the line from network *a* (α = 0) to network *b* (α = 1), with the networks on the line
+Accuracy on the test data on the line from network *a* (α = 0) to network *b* (α = 1), with the networks on the line
 as they are, with the running statistics of batch norm recomputed (*reset*), and with mean and standard deviation of
 each channel set between those of the ends (*repair*; Jordan et al., REPAIR: REnormalizing Permuted Activations for
 Interpolation Repair, ICLR 2023, `arXiv 2211.08403 <https://arxiv.org/abs/2211.08403>`_). Fitted on at most
@@ -65,7 +65,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw one row of panels per model and method: accuracy on the test images against α at the smallest, a middle and
+    """Draw one row of panels per model and method: accuracy on the test data against α at the smallest, a middle and
     the largest width, and at the middle of the way against width, beside the ends.
     """
     from matplotlib.lines import Line2D

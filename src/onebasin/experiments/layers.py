@@ -2,7 +2,7 @@
 
 Which layers decide the permutation? Hybrids of both networks, some layers as they are at the end of training and the
 others rewound to an earlier epoch, are matched; the permutation is then measured on the networks at the end (Sharma
-et al. 2024). The error barrier on training images, every pair drawn. Layers are counted from the input, in the order
+et al. 2024). The error barrier on training data, every pair drawn. Layers are counted from the input, in the order
 in which the network uses their weights. Where all layers are kept, the permutation is the final one.
 """
 
@@ -151,7 +151,7 @@ def hybrid(layers: Sequence[Sequence[str]], kept: Collection[int], end: State, e
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw the error barrier on training images, a row per model, width and epoch, a column per kind.
+    """Draw the error barrier on training data, a row per model, width and epoch, a column per kind.
 
     Horizontal lines are the means without a permutation, and with those of wholly rewound networks.
     """

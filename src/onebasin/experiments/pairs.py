@@ -2,7 +2,8 @@
 
 Loss (cross-entropy, in nats) and classification error on the straight line from network *a* (α = 0) to network *b* (α
 = 1), for every pair of networks: without a permutation, and with *b* permuted to match *a* by each method.
-{barrier[points]} values of α; at most {barrier[train_images]} unaugmented training images, and all test images.
+{barrier[points]} values of α; at most {barrier[train_images]} unaugmented examples of the training data, and all of the
+test data.
 """
 
 from __future__ import annotations

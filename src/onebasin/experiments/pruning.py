@@ -1,10 +1,10 @@
 """What do networks lose as they are pruned?
 
-Networks pruned level by level: error and loss on training and test images, how much remains of each layer, and the
+Networks pruned level by level: error and loss on training and test data, how much remains of each layer, and the
 share of hidden units that do nothing any more, against the share of all weights that remains. At each level
 {pruning[fraction]} of the remaining weights are removed ({pruning[strategy]}), what is left is rewound to epoch
 {pruning[rewind]} and trained again (iterative magnitude pruning with rewinding, Frankle et al. 2020). A unit counts
-as dead when it is the same for all training images, or when no weight reads it.
+as dead when it is the same for all training data, or when no weight reads it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ COLUMNS = (
     Column(
         "dead_units",
         WHOLE,
-        "how many of these are the same for all training images, or are read by no weight other than 0",
+        "how many of these are the same for all training data, or are read by no weight other than 0",
     ),
 )
 

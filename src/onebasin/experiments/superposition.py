@@ -2,7 +2,7 @@
 
 One permutation matched on several checkpoints at once, against those matched on single ones. Weight matching
 maximises the sum of its objective over the checkpoints; activation matching takes the activations of all of them.
-*Left*: the error barrier on training images at the end of training, every pair drawn. *Right*: along training, means
+*Left*: the error barrier on training data at the end of training, every pair drawn. *Right*: along training, means
 over pairs.
 """
 
@@ -97,7 +97,7 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw the error barrier on training images, one row of panels per model and width.
+    """Draw the error barrier on training data, one row of panels per model and width.
 
     First the end of training for single checkpoints and several at once, every pair drawn; then, for each method, means
     over pairs along training.

@@ -1,6 +1,6 @@
 """Does one permutation connect two networks at every moment of their training?
 
-*Left*: the error barrier on training images between the networks at one epoch, after one of them was permuted as
+*Left*: the error barrier on training data between the networks at one epoch, after one of them was permuted as
 matched at another epoch; means over pairs. Epoch 0 is the initialisation, where the error is that of guessing at both
 ends and between. *Right*: the barrier at the end of training against the epoch at which the permutation was found,
 every pair drawn, and without a permutation. {history[points]} points on each line. Simultaneous weak linear
@@ -69,7 +69,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw the error barrier on training images, one row of panels per model and width.
+    """Draw the error barrier on training data, one row of panels per model and width.
 
     A heat map per method, epochs at which permutations were found against epochs at which networks are measured, means
     over pairs; beside them the end of training, every pair drawn, with the networks as they are for comparison.

@@ -97,6 +97,8 @@ PANELS = {
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Refuse a second data set of another shape, or the first one again."""
     first, second = config["data"]["name"], config["transfer"]["data"]
+    if first in ("pydoc", "text_folder"):
+        yield "data.name", f"{first!r} is text, which makes no second data set. Allowed: a data set of images"
     alike = next((group for group in (("mnist", "fashion_mnist"), ("cifar10", "svhn")) if first in group), (first,))
     if second["name"] not in ("same", *alike):
         yield (

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from onebasin.landscape.barrier import METRICS
 from onebasin.landscape.interpolate import State, interpolate
+from onebasin.landscape.targets import flat
 from onebasin.landscape.temperature import temperature
 from onebasin.symmetry import Network
 
@@ -25,7 +26,7 @@ class Values:
 
     Attributes:
         loss: mean cross-entropy in nats.
-        error: fraction of images misclassified.
+        error: fraction of labels missed.
         loss_calibrated: mean cross-entropy in nats, after each network's logits are divided by its temperature; None
             without images to fit it on.
     """
@@ -58,7 +59,8 @@ def measure(
         model: the networks' module; its own parameters are not used.
         states: n states, on the device of the images.
         weights: [K, n], one interpolated network per row.
-        splits: for each name, images [N, …], normalised, on the device to compute on, and labels [N], class indices.
+        splits: for each name, images [N, …], normalised, on the device to compute on, and labels, class indices [N]; or
+            [N, …], where the network has logits [N, classes, …].
         batch_size: images per forward pass.
         correct: what ``repair.correction`` returned for the same states, if networks are to be corrected.
         held_out: images and labels on which each network's temperature is fitted, which training must not have seen.
@@ -94,15 +96,15 @@ def measure(
             logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
             scale = 1 / temperature(logits, held_out[1])
         for name, total in totals.items():
-            for batch, targets in batches[name]:
-                logits = network(batch)
+            for batch, labels in batches[name]:
+                logits, targets = flat(network(batch), labels)
                 total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
                 total[row, 1] += (logits.argmax(1) != targets).sum()
                 if held_out is not None:
                     total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
     values = {}
     for name, total in totals.items():
-        loss, error, calibrated = (total / len(splits[name][1])).cpu().numpy().T
+        loss, error, calibrated = (total / splits[name][1].numel()).cpu().numpy().T
         values[name] = Values(loss, error, None if held_out is None else calibrated)
     return values
 
@@ -122,11 +124,11 @@ def losses(
         states: n states, on the device of the images.
         weights: [K, n], one interpolated network per row.
         images: [N, …], normalised.
-        labels: [N] class indices.
+        labels: class indices [N]; or [N, …], where the network has logits [N, classes, …].
         batch_size: images per forward pass.
 
     Returns:
-        Mean cross-entropy in nats [K] and fraction of images misclassified [K], float64.
+        Mean cross-entropy in nats [K] and fraction of labels missed [K], float64.
 
     Raises:
         ValueError: if there are no images, or weights for another number of networks.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from onebasin.landscape.targets import flat
+
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the temperature T that minimises the cross-entropy of logits / T (Guo et al. 2017, arXiv 1706.04599).
@@ -15,13 +17,14 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     The cross-entropy is convex in 1 / T; Newton's method is kept inside a shrinking bracket.
 
     Args:
-        logits: [N, classes].
-        labels: [N] class indices.
+        logits: [N, classes]; or [N, classes, …].
+        labels: class indices [N]; or [N, …].
 
     Returns:
-        T, between 0.01 and 100. It lies at 0.01 where all images are classified correctly, for then the loss falls
+        T, between 0.01 and 100. It lies at 0.01 where no label is missed, for then the loss falls
         without end as T falls.
     """
+    logits, labels = flat(logits, labels)
     values = logits.double()
     values = values - values.gather(1, labels[:, None])
     low, high = 0.01, 100.0

@@ -23,6 +23,7 @@ from torch.nn import Module, functional
 from onebasin import seeding
 from onebasin.adam import adam_step
 from onebasin.landscape.interpolate import interpolate
+from onebasin.landscape.targets import flat
 from onebasin.match.assignment import assign
 from onebasin.match.doubly_stochastic import balance
 from onebasin.match.frames import merge_many
@@ -307,7 +308,7 @@ class _Learning:
         # Statistics move along with the units, but have no gradient.
         parameters = self.symmetry.parameters
         state = {key: value if key in parameters else value.detach() for key, value in state.items()}
-        return functional.cross_entropy(self.network.with_tensors(state, images), labels)
+        return functional.cross_entropy(*flat(self.network.with_tensors(state, images), labels))
 
     def _shape(self, name: str) -> tuple[int, int, int]:
         group = self.symmetry.groups[name]

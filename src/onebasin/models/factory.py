@@ -56,26 +56,29 @@ def build(
     spec: str,
     *,
     width: int,
-    image_shape: Sequence[int],
     classes: int,
+    image_shape: Sequence[int] | None = None,
+    context: int | None = None,
     options: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
 ) -> nn.Module:
     """Build a network by a function that is not of this package.
 
-    The function gets those of `width`, `image_shape` and `classes` that its parameters name, and all options. One
-    that takes no width builds networks of one size, and is called for width 1 alone.
+    The function gets those of `width`, `classes`, `image_shape` and `context` that its parameters name and that there
+    are, and all options. One that takes no width builds networks of one size, and is called for width 1 alone.
 
     Args:
         spec: ``package.module:function``, as for ``load``.
         width: unit of the layer sizes, at least 1.
-        image_shape: channels, height, width of an image.
         classes: number of outputs.
+        image_shape: channels, height, width of an image; None for text.
+        context: bytes of a piece of text; None for images.
         options: further arguments, by name.
         folder: as for ``load``.
 
     Returns:
-        What the function returned: images float32 [n, channels, height, width] to logits [n, classes].
+        What the function returned: images float32 [n, channels, height, width] to logits [n, classes]; or bytes of text
+        int64 [n, context] to logits [n, classes, context].
 
     Raises:
         FactoryError: if there is no such function, it does not take these arguments, or it returns no module. What
@@ -83,8 +86,10 @@ def build(
     """
     function = load(spec, folder)
     signature = inspect.signature(function)
-    given = {"width": width, "image_shape": tuple(image_shape), "classes": classes}
-    arguments = {name: value for name, value in given.items() if name in signature.parameters} | dict(options or {})
+    given = {"width": width, "image_shape": image_shape and tuple(image_shape), "classes": classes, "context": context}
+    arguments = {
+        name: value for name, value in given.items() if value is not None and name in signature.parameters
+    } | dict(options or {})
     if "width" not in arguments and width != 1:
         raise FactoryError(f"factory {spec!r}: it takes no width, so that its only width is 1, not {width}")
     try:

@@ -15,13 +15,17 @@ def build(architecture: Mapping[str, Any], width: int, dataset: data.Dataset) ->
     shape: dict[str, Any] = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
     if "factory" not in architecture:
         return models.build(**architecture, **shape)
+    if dataset.context:
+        shape |= {"image_shape": None, "context": dataset.context}
     model = factory.build(architecture["factory"], **shape, options=architecture["options"])
     with symmetry.evaluation(model):
-        outputs = model(dataset.tensors("train", limit=2)[0])
+        inputs, labels = dataset.tensors("train", limit=2)
+        outputs = model(inputs)
     found = list(outputs.shape) if torch.is_tensor(outputs) else type(outputs).__name__
-    if found != [2, dataset.classes]:
-        name, expected = architecture["factory"], [2, dataset.classes]
-        raise factory.FactoryError(f"factory {name!r}: for 2 images the model gives {found}, expected {expected}")
+    expected = [2, dataset.classes, *labels.shape[1:]]
+    if found != expected:
+        name, what = architecture["factory"], "pieces of text" if dataset.context else "images"
+        raise factory.FactoryError(f"factory {name!r}: for 2 {what} the model gives {found}, expected {expected}")
     return model
 
 

@@ -21,10 +21,13 @@ class Images:
     def __init__(self, dataset: Dataset, split: str, settings: Settings, device: torch.device) -> None:
         images, labels = dataset.raw(split)
         self.images, self.labels = images.to(device), labels.to(device)
-        self.mean = dataset.mean.to(device)[:, None, None]
-        self.std = dataset.std.to(device)[:, None, None]
+        self.text = dataset.context is not None
+        if not self.text:
+            self.mean = dataset.mean.to(device)[:, None, None]
+            self.std = dataset.std.to(device)[:, None, None]
         self.size = images.shape[-2:]
-        self.classes = dataset.classes
+        if self.text and (settings.augment != "none" or settings.channels_last):
+            raise ValueError(f"{dataset.name} is text: augment must be none, and channels_last false")
         self.flip = split == "train" and settings.augment in ("flip", "flip_crop")
         self.padding = settings.crop_padding if split == "train" and settings.augment in ("crop", "flip_crop") else 0
         self.format = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -35,6 +38,8 @@ class Images:
             self.images = F.pad(self.images, (self.padding,) * 4)
 
     def _normalise(self, images: Tensor) -> Tensor:
+        if self.text:
+            return images.long()
         return images.float().sub_(self.mean).div_(self.std).contiguous(memory_format=self.format)
 
     def in_order(self, batch_size: int) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, seeding
 from onebasin.data import Dataset
+from onebasin.landscape.targets import flat
 from onebasin.provenance import provenance
 from onebasin.train import resume
 from onebasin.train.batches import Images
@@ -28,6 +29,8 @@ from onebasin.train.settings import Settings, TrainingError, rate
 log = logging.getLogger(__name__)
 
 _EVALUATION_BATCH = 512
+# Outputs of a language model are many: no more than 64 MB of them wait to be judged.
+_HELD_OUTPUTS = 2**24
 
 
 def train(
@@ -54,13 +57,13 @@ def train(
 
     Args:
         model: the initialised network.
-        dataset: training and test images.
+        dataset: training and test images, or text.
         settings: how to train.
         seed_address: address of all randomness of this network: the order of the images and their augmentation.
         checkpoints: file of each epoch to be kept; `start` is the network as given, pruned by the mask.
         table: CSV file with one row per epoch and the columns `tables.TRAINING`: learning rate of the last step, loss
-            (mean cross-entropy in nats) and error (fraction) as a running mean over the epoch's own batches for
-            training and after the epoch for the test images, and seconds.
+            (mean cross-entropy in nats) and error (fraction of labels missed) as a running mean over the epoch's own
+            batches for training and after the epoch for the test images, and seconds.
         work: folder of this training alone, beside the files above; removed at the end.
         metadata: what the checkpoints shall say besides epoch, settings, seed address, data set and provenance.
         device: where to train.
@@ -178,31 +181,30 @@ def _train_epoch(
     order = torch.randperm(n, generator=seeding.generator(*address, "order", epoch)).to(device)
     images = training.shuffled(order, size, seeding.generator(*address, "augment", epoch))
     labels = training.labels[order]
-    # Loss and error of the whole epoch come from this at its end: no waiting for the device at every step.
-    outputs = torch.empty(n, training.classes, device=device)
+    seen = _Outputs()
     precision = _autocast(settings, device)
     steps = math.ceil(n / size)
     lr = settings.lr
     model.train()
-    batches = zip(images, labels.split(size), outputs.split(size), strict=True)
-    for index, (x, y, output) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
+    batches = zip(images, labels.split(size), strict=True)
+    for index, (x, y) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
         lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
         with precision():
             # The smaller last batch is not worth a compilation of its own.
-            logits = (forward if len(x) == size else model)(x)
-            loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
+            logits, targets = flat((forward if len(x) == size else model)(x), y)
+            loss = F.cross_entropy(logits, targets, label_smoothing=settings.label_smoothing)
         loss.backward()
         optimizer.step(lr)
-        output.copy_(logits.detach())
-    losses = F.cross_entropy(outputs, labels, reduction="none")
+        seen.add(logits.detach().to(torch.float32, copy=True), targets)
+    losses, error = seen.losses_and_error()
     finite = torch.isfinite(losses)
     if not finite.all():
         first = int(torch.nonzero(~finite)[0])
+        step = first // (size * labels[0].numel())
         raise TrainingError(
-            f"the loss is {losses[first].item()} in epoch {epoch}, step {first // size + 1} of {steps}: "
+            f"the loss is {losses[first].item()} in epoch {epoch}, step {step + 1} of {steps}: "
             "lower lr or lengthen the warmup"
         )
-    error = (outputs.argmax(1) != labels).double().mean().item()
     return lr, losses.double().mean().item(), error
 
 
@@ -210,9 +212,39 @@ def _evaluate(model: nn.Module, images: Images) -> tuple[float, float]:
     """Give mean loss and error of a split, from one pass in float32."""
     model.eval()
     with torch.inference_mode():
-        outputs = torch.cat([model(batch) for batch in images.in_order(_EVALUATION_BATCH)])
-        loss = F.cross_entropy(outputs, images.labels, reduction="none").double().mean().item()
-        return loss, (outputs.argmax(1) != images.labels).double().mean().item()
+        seen, targets = _Outputs(), images.labels.split(_EVALUATION_BATCH)
+        for batch, labels in zip(images.in_order(_EVALUATION_BATCH), targets, strict=True):
+            seen.add(*flat(model(batch), labels))
+        losses, error = seen.losses_and_error()
+        return losses.double().mean().item(), error
+
+
+class _Outputs:
+    """Outputs and their labels, judged many batches at once: no waiting for the device at every step."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Tensor, Tensor]] = []
+        self.judged: list[tuple[Tensor, Tensor]] = []
+        self.size = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take logits [n, classes] and labels [n]."""
+        self.held.append((logits, labels))
+        self.size += logits.numel()
+        if self.size > _HELD_OUTPUTS:
+            self._judge()
+
+    def losses_and_error(self) -> tuple[Tensor, float]:
+        """Give the loss of every label [n], and the share of labels that are missed."""
+        self._judge()
+        losses, missed = (torch.cat(parts) for parts in zip(*self.judged, strict=True))
+        return losses, missed.double().mean().item()
+
+    def _judge(self) -> None:
+        if self.held:
+            logits, labels = (torch.cat(parts) for parts in zip(*self.held, strict=True))
+            self.judged.append((F.cross_entropy(logits, labels, reduction="none"), logits.argmax(1) != labels))
+            self.held, self.size = [], 0
 
 
 def _autocast(settings: Settings, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
