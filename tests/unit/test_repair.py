@@ -125,6 +125,23 @@ def test_repaired_statistics_are_interpolated_between_the_ends(family, norm, kin
     assert all(torch.equal(corrected[f"head.{part}"], mixed[f"head.{part}"]) for part in ("weight", "bias"))
 
 
+@pytest.mark.parametrize("norm", models.NORMS)
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
+def test_the_last_layer_is_corrected_too_if_asked_for(family, norm):
+    model, images = make(family, norm, 8)
+    ends = [state(model, seed) for seed in range(2)]
+    weights = [0.3, 0.7]
+    mixed = barrier.interpolate(ends, weights)
+    without, corrected = (
+        repair.correction("repair", model, ends, images, last_layer=last)(mixed, weights) for last in (False, True)
+    )
+    assert {key for key in mixed if not torch.equal(without[key], corrected[key])} == {"head.weight", "head.bias"}
+    *of_ends, found = (moments(logits(model, network, images)) for network in (*ends, corrected))
+    for part in range(2):
+        target = weights[0] * of_ends[0][part] + weights[1] * of_ends[1][part]
+        assert torch.allclose(found[part], target, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(("norm", "changed"), [("layer", "norm"), ("batch", "norm"), ("none", "conv")])
 def test_repair_folds_into_norms_where_there_are_some(norm, changed):
     model, images = make("resnet20", norm, 4)

@@ -264,6 +264,9 @@ def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tin
     tiny["barrier"]["fit_images"] = 50
     again = {"consensus_measure", "consensus_table", "consensus_figure"}
     assert study.plan(*study.configure(tiny)).keys() == again | {"all"}  # which compares corrections
+    del tiny["barrier"]["fit_images"]
+    tiny["barrier"]["last_layer"] = True
+    assert study.plan(*study.configure(tiny)).keys() == again | {"all"}
     tiny["barrier"]["correction"] = "repair"
     assert study.plan(*study.configure(tiny)) == {"width_measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 

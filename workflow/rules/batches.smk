@@ -284,7 +284,9 @@ class Measurement:
         if self.needs.data:
             without = ["points"] + (["correction"] if not self.needs.corrected else [])
             if self.needs.corrected and config["barrier"]["correction"] == "none":
-                without.append("fit_images")
+                without += ["fit_images", "last_layer"]
+            if not config["barrier"]["last_layer"]:
+                without.append("last_layer")  # what was measured before this could be chosen stays as it is
             found |= stable(config["barrier"], without=without)
         if self.needs.points:
             section, _, key = self.needs.points.partition(".")

@@ -19,7 +19,9 @@ Where ``repair`` matches statistics follows from what the model does with its pa
   images, which differs only as far as the running statistics of the ends are off, and leaves the ends what they are.
 * At the output of a linear or convolutional layer, folded into weight and bias; not where such a norm alone reads it,
   which takes out each channel's mean and deviation, or corrects them right behind.
-* Not at layers whose output no later layer reads: it is the output of the network, and no hidden unit.
+* Not at layers whose output no later layer reads: it is the output of the network, and no hidden unit. The paper's code
+  leaves the classifier of its VGG as it is, and that of the multilayer perceptrons in its comparison of data sets, and
+  corrects it in one notebook with an MLP on MNIST: here it is the option ``last_layer``.
 * Not at residual sums, which have no parameters to fold into; their summands are corrected.
 """
 
@@ -100,7 +102,9 @@ class _Layer:
         return mean if keepdim else mean.reshape(variance.shape), variance
 
 
-def correction(name: str, model: nn.Module, states: Sequence[State], images: Tensor) -> Correction | None:
+def correction(
+    name: str, model: nn.Module, states: Sequence[State], images: Tensor, *, last_layer: bool = False
+) -> Correction | None:
     """Prepare to correct networks that lie between the given ones.
 
     All images pass through a network at once, so memory grows with their number.
@@ -110,6 +114,7 @@ def correction(name: str, model: nn.Module, states: Sequence[State], images: Ten
         model: the networks' module; its own parameters are not used.
         states: n states, already permuted if they are to be, on the device of the images.
         images: [N, …] of at least two training images, normalised, unaugmented.
+        last_layer: whether "repair" matches the statistics of the network's outputs too.
 
     Returns:
         A function from the weighted mean of the n states, and its n weights, to the corrected state; None where nothing
@@ -128,7 +133,7 @@ def correction(name: str, model: nn.Module, states: Sequence[State], images: Ten
     trace = _Trace(model, states[0], images[:2])
     if name == "reset":
         return (lambda state, weights: _correct(model, state, images, {})) if trace.resettable() else None
-    layers = trace.matched()
+    layers = trace.matched(last_layer)
     ends = [_measure(model, state, images, layers) for state in states]
 
     def repair(state: State, weights: Sequence[float]) -> State:
@@ -315,8 +320,8 @@ class _Trace:
         self._check_unshared(found)
         return bool(found)
 
-    def matched(self) -> set[str]:
-        """Name the layers at whose outputs statistics are matched.
+    def matched(self, last_layer: bool) -> set[str]:
+        """Name the layers at whose outputs statistics are matched, those that no later layer reads only if asked for.
 
         Raises:
             RepairError: if there is a layer that cannot be corrected.
@@ -327,7 +332,7 @@ class _Trace:
         for index, layer in enumerate(self.layers):
             readers = self.readers[index]
             before_norm = bool(readers) and all(reader and reader.kind != "linear" for reader in readers)
-            if index not in self.hidden or (layer.kind == "linear" and before_norm):
+            if not (last_layer or index in self.hidden) or (layer.kind == "linear" and before_norm):
                 continue
             if layer.kind == "linear" and (layer.rows is None or layer.bias is None):
                 lack = "bias" if layer.bias is None else "axis that counts the units"

@@ -24,8 +24,8 @@ class Measurement:
     Args:
         model: the module of the networks.
         dataset: the data set.
-        settings: train_images, batch_size, correction and, where anything is corrected, fit_images, as in the section
-            `barrier` of the config; points, where lines are measured.
+        settings: train_images, batch_size, correction and, where anything is corrected, fit_images and perhaps
+            last_layer, as in the section `barrier` of the config; points, where lines are measured.
         device: where to compute.
         store: of finished pieces.
         shaped_by: what of the model shapes what is measured.
@@ -64,6 +64,8 @@ class Measurement:
         """
         name = correction or self.settings.get("correction", "none")
         read = ["train_images", "batch_size", *(["fit_images"] if name != "none" else [])]
+        if name == "repair" and self.settings.get("last_layer"):
+            read.append("last_layer")
         shaped_by = {
             **self.shaped_by,
             "settings": {key: self.settings[key] for key in read},
@@ -83,7 +85,8 @@ class Measurement:
         correct = None
         if correction != "none":
             assert self.fitted is not None, "a correction needs images to fit it on"
-            correct = repair.correction(correction, self.model, states, self.fitted)
+            last_layer = self.settings.get("last_layer", False)
+            correct = repair.correction(correction, self.model, states, self.fitted, last_layer=last_layer)
         return evaluate.measure(
             self.model,
             states,
