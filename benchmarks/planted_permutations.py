@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from onebasin import match, models, seeding, symmetry
@@ -34,6 +35,11 @@ def timm_model(name: str, **options: Any) -> Callable[[], tuple[nn.Module, Any]]
         return timm.create_model(name, num_classes=10, **options), torch.randn(64, 3, size, size)
 
     return build
+
+
+def torchvision_model(name: str) -> Callable[[], tuple[nn.Module, Any]]:
+    """Return what builds a model of torchvision and a batch of images."""
+    return lambda: (getattr(torchvision.models, name)(num_classes=10), torch.randn(64, 3, 64, 64))
 
 
 def transformer(kind: str, head: str, **options: Any) -> Callable[[], tuple[nn.Module, Any]]:
@@ -63,6 +69,7 @@ NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, Any]]] = {
     "vgg16 16": own("vgg16", 16),
     "resnet20 16": own("resnet20", 16),
     "timm/resnet18": timm_model("resnet18"),
+    "torchvision/mobilenet_v3_small": torchvision_model("mobilenet_v3_small"),
     "timm/mobilenetv3_small_050": timm_model("mobilenetv3_small_050"),
     "timm/convnext_atto": timm_model("convnext_atto"),
     "timm/vit_tiny_patch16_224": timm_model("vit_tiny_patch16_224", img_size=64),

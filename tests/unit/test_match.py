@@ -100,10 +100,11 @@ def test_a_group_on_two_axes_never_lowers_the_objective():
         assert found.objective >= sum(float((a[key] * copy[key]).sum()) for key in a if key != "head.bias") - 1e-3
 
 
-def test_a_planted_permutation_of_resnet50_is_recovered():
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small"])
+def test_a_planted_permutation_is_recovered_in_networks_of_torchvision(name):
     """As between copies of a trained network: all parameters and statistics permuted, with noise of a tenth."""
     torch.manual_seed(0)
-    model = torchvision.models.resnet50(weights=None)
+    model = getattr(torchvision.models, name)(weights=None).eval()
     sym = symmetry.discover(model, torch.randn(2, 3, 32, 32), verify=False)
     generator = torch.Generator().manual_seed(1)
     network = symmetry.random_state(model, generator)
