@@ -265,7 +265,13 @@ class Work:
                 return method.get("restarts", 1) * steps * step + forward(EXCHANGES, 1000)
             taken = sum(layer.outputs**3 for layer in network[:-1]) / machine.assigned
             if method["algorithm"] != "activations":
-                return 4 * method.get("restarts", 1) * (columns / machine.operations / threads + taken)
+                search = 4 * method.get("restarts", 1) * (columns / machine.operations / threads + taken)
+                if method.get("kernel") != "moments":
+                    return search
+                # Products of the inputs, and the roots of their moments.
+                count = min(size.train, 10_000)
+                products = sum(2 * (count * layer.positions + 10 * layer.inputs) * layer.inputs**2 for layer in network)
+                return search + 2 * (forward(count, 512) + products / machine.operations / threads)
             count = min(size.train, method.get("n_images", size.train))
             products = count * sum(2 * layer.positions * layer.outputs**2 for layer in network)
             return 2 * forward(count, method.get("batch_size", 512)) + products / machine.operations / threads + taken
@@ -296,6 +302,9 @@ class Work:
         if amount.methods:
             # Gram matrices of all layers, and the assignment problem of the largest in float64.
             maps += sum(layer.outputs**2 for layer in network) * 16 / 2**20
+        if any(method.get("kernel") == "moments" for method in amount.methods):
+            maps += sum(layer.inputs**2 for layer in network) * 8 / 2**20
+            maps += max(32 * layer.positions * layer.inputs for layer in network) * 8 / 2**20
         compilation = self._compiles(wildcards) * COMPILATION_MB
         return self._machine(wildcards).memory_mb + compilation + data + states + maps
 

@@ -53,8 +53,8 @@ def planted(request):
 
 @pytest.mark.parametrize("kernel", weight_matching.KERNELS)
 def test_weights_recover_a_planted_permutation(planted, kernel):
-    _, _, sym, network, copy, _, answer = planted
-    found = match.weights(sym, network, copy, kernel=kernel, restarts=3)
+    _, model, sym, network, copy, batch, answer = planted
+    found = match.weights(sym, network, copy, kernel=kernel, restarts=3, model=model, images=batch)
     assert found.permutation == answer
     assert match.similarity(sym, network, sym.apply(found.permutation, copy)) > 0.999
 
@@ -253,6 +253,8 @@ def test_blocks_are_ordered_with_the_units_inside():
     [
         lambda s, m, a, x: match.weights(s, a, a, kernel="line"),
         lambda s, m, a, x: match.weights(s, a, a, restarts=0),
+        lambda s, m, a, x: match.weights(s, a, a, kernel="moments", model=m),
+        lambda s, m, a, x: match.weights(s, a, a, kernel="moments", model=m, images=x[:0]),
         lambda s, m, a, x: match.activations(s, m, a, a, x, kernel="corr"),
         lambda s, m, a, x: match.activations(s, m, a, a, x, intermediate="middle"),
         lambda s, m, a, x: match.activations(s, m, a, a, x[:0]),

@@ -273,6 +273,11 @@ DETAILS = {
         "frames[0].options.max_stps",
         "did you mean 'max_steps'?",
     ),
+    "moments in a frame": (
+        {"frames": [{"name": "u", "algorithm": "universe", "options": {"kernel": "moments"}}]},
+        "frames[0].options.kernel",
+        "not allowed with the other keys",
+    ),
     "no reach": ({"scaling": {"reach": 0.5}}, "scaling.reach", "at least 1"),
     "two gpus": ({"resources": {"gpu": 2}}, "resources.gpu", "0, 1"),
 }

@@ -101,6 +101,7 @@ def test_estimates_grow_with_the_work(default):
     assert one.seconds(wide) > 10 * one.seconds(narrow) and one.memory(wide) > one.memory(narrow) + 1000
     assert one.runtime(wide, 2) == 2 * one.runtime(wide, 1) and one.mem_mb(wide, 3) == 3 * one.mem_mb(wide, 1)
     methods = [{"algorithm": "weights"}, {"algorithm": "activations", "n_images": 1000}]
+    methods.append({"algorithm": "weights", "kernel": "moments"})
     for method in methods:
         few, many = (Work(found, Amount(matchings=count, methods=[method])).seconds(wide) for count in (1, 10))
         assert many - start == pytest.approx(10 * (few - start))

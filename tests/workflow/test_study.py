@@ -420,6 +420,7 @@ def test_corrections_are_compared_on_the_same_curves(study, tiny, tmp_path):
 def test_with_a_correction_and_held_out_images(workplace, tiny):
     tiny |= {"models": [{**tiny["models"][0], "widths": [4], "norm": "batch"}], "experiments": ["width", "simplex"]}
     tiny |= {"data": {"held_out": 0.2}, "matching": [{"name": "weights", "algorithm": "weights"}], "frames": []}
+    tiny["matching"].append({"name": "moments", "algorithm": "weights", "kernel": "moments"})
     tiny["barrier"] |= {"correction": "reset", "fit_images": 200}
     workplace.snakemake(*workplace.configure(tiny))
     assert data.open_(workplace.results / "data.safetensors").splits == ("train", "test", "held_out")

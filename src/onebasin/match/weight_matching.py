@@ -1,4 +1,4 @@
-"""Weight matching: align two networks by their parameters alone (Ainsworth et al. 2023, arXiv 2209.04836)."""
+"""Weight matching: align two networks by their parameters (Ainsworth et al. 2023, arXiv 2209.04836)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import time
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
 
 from onebasin import seeding
 from onebasin.match.coordinate_ascent import Search, as_real, is_small
 from onebasin.match.decision import decide
+from onebasin.match.moments import in_metric
 from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
 from onebasin.symmetry import State, Symmetry, stack
 
-KERNELS = ("linear", "cosine")
+KERNELS = ("linear", "cosine", "moments")
 
 
 def weights(
@@ -27,6 +29,9 @@ def weights(
     biases: bool = True,
     restarts: int = 1,
     max_sweeps: int = 100,
+    model: nn.Module | None = None,
+    images: Tensor | None = None,
+    n_images: int | None = 10_000,
 ) -> Match:
     """Find the permutation of network b that brings its parameters closest to those of network a.
 
@@ -37,18 +42,23 @@ def weights(
         state_b: the state dict of network b, on the same device; or as many of the same moments.
         seed: seeds the order in which groups are first visited, and the starting points of restarts.
         kernel: "linear" compares units by the inner product of their parameters, which maximises ⟨a, π b⟩; "cosine"
-            first scales each unit's parameters to unit length on every axis, so that all axes count alike.
+            first scales each unit's parameters to unit length on every axis, so that all axes count alike; "moments"
+            takes the inner product in the metric of the second moments of what each weight reads (see ``moments``).
         biases: whether parameters with one axis (biases, scales and shifts of norms) count.
         restarts: number of searches; the first starts from what is fixed, the others at random. The best objective
             wins. Small networks, whose searches take no time, are also searched from the identity.
         max_sweeps: the search stops after this many solutions of a group times the number of groups.
+        model: the module of both networks; only "moments" needs it.
+        images: unaugmented training images [N, …], on the device of the states; only "moments" needs them.
+        n_images: use only the first so many images; None for all.
 
     Returns:
-        The match. The objective is ⟨a, π b⟩ over the counted parameters for the linear kernel, and the mean cosine
-        of matched units over all axes for the cosine kernel.
+        The match. The objective is ⟨a, π b⟩ over the counted parameters for the linear kernel, the same of weights
+        times the roots of their moments for "moments", and the mean cosine of matched units over all axes for the
+        cosine kernel.
 
     Raises:
-        ValueError: for an unknown kernel, or states that do not fit the symmetry.
+        ValueError: for an unknown kernel, one that lacks model or images, or states that do not fit the symmetry.
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
@@ -56,6 +66,11 @@ def weights(
         raise ValueError("restarts and max_sweeps must be at least 1")
     start = time.perf_counter()
     states_a, states_b = several(state_a, state_b)
+    if kernel == "moments":
+        if model is None or images is None:
+            raise ValueError("kernel 'moments' needs the model and images")
+        for states in (states_a, states_b):
+            states[:] = [in_metric(model, state, images[:n_images], biases=biases) for state in states]
     if len(states_a) > 1:
         symmetry, states_a, states_b = symmetry.stacked(len(states_a)), [stack(states_a)], [stack(states_b)]
     symmetry, (state_a, state_b) = as_real(symmetry, [states_a[0], states_b[0]])
