@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from onebasin import checkpoint, data, models, tables
+from onebasin import checkpoint, data, models, tables, versions
 
 STUDY = {
     "study": "tiny",
@@ -255,19 +255,24 @@ def test_code_that_changed_is_seen(made_before):
         return set(re.findall(r"^(?:local)?rule (\w+):$", output, re.M)) - {"all"}, output
 
     assert plan()[0] == set() and "earlier code" not in plan()[1]
-    with open(library / "onebasin/match/weight_matching.py", "a") as file:
-        file.write("\n# Another line.\n")
+    with open(library / "onebasin/match/weight_matching.py", "a") as code:
+        code.write("\n# Another line.\n")
     planned, output = plan()
     assert planned == set() and "Nothing to be done" in output and "Results of earlier code" in output
-    with open(library / "onebasin/figures/style.py", "a") as file:
-        file.write("\n# Another line.\n")
+    with open(library / "onebasin/figures/style.py", "a") as code:
+        code.write("\n# Another line.\n")
     assert plan()[0] == {"width_figure"}
-    versions = library / "onebasin/versions.py"
-    text = versions.read_text()
-    versions.write_text(text.replace('"weights": 1', '"weights": 2'))
+    file = library / "onebasin/versions.py"
+    text = file.read_text()
+
+    def raised(stage):
+        version = versions.of(stage)
+        return text.replace(f'"{stage}": {version}', f'"{stage}": {version + 1}')
+
+    file.write_text(raised("weights"))
     # The networks stay, and what was measured without a permutation is found in the store.
     assert plan()[0] == {"align", "width_measure", "width_table", "width_figure"}
-    versions.write_text(text.replace('"train": 1', '"train": 2'))
+    file.write_text(raised("train"))
     assert plan()[0] >= {"train", "align", "width_measure"}
 
 
