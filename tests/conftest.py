@@ -26,3 +26,14 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"in CI nothing is skipped: {report.longrepr[2]}"
     return report
+
+
+@pytest.fixture
+def one_thread():
+    """Sums are the same only with as many threads; other tests may have left others."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

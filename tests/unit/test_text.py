@@ -16,6 +16,8 @@ from onebasin.models import factory
 from onebasin.study import network
 from onebasin.train import loop
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONTEXT, CLASSES = 6, 5
 
 
@@ -32,14 +34,6 @@ class Model(nn.Module):
 
     def forward(self, x):
         return self.head(self.hidden(self.embedding(x)).relu()).movedim(-1, 1)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def letters(pieces=20):

@@ -22,18 +22,12 @@ from onebasin.provenance import provenance
 from onebasin.train import Settings, TrainingError, compilation, loop, rate
 from onebasin.train import batches as images_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COMPILER = shutil.which(os.environ.get("CXX", "g++")) and os.path.exists(f"{sysconfig.get_path('include')}/Python.h")
 needs_compiler = pytest.mark.skipif(not COMPILER, reason="torch.compile needs g++ and the headers of Python")
 
 SMALL = Settings(epochs=4, batch_size=16, lr=3e-3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def blobs(n=50, classes=3, shape=(1, 8, 8), seed=0):
