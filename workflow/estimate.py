@@ -259,7 +259,7 @@ class Work:
             # What decides is the Gram matrix of the units of each layer, and the assignment of these units.
             columns = sum(layer.inputs * layer.outputs**2 for layer in network)
             if method["algorithm"] == "sinkhorn":
-                batch, steps = method.get("batch_size", 256), method.get("steps", 500)
+                batch, steps = method.get("batch_size", 256), method.get("steps", 350)
                 balanced = sum(80 * layer.outputs**2 for layer in network) / machine.elements
                 step = 3 * forward(batch, batch) + (12 * columns / machine.operations + balanced) / threads
                 return method.get("restarts", 1) * steps * step + forward(EXCHANGES, 1000)

@@ -33,6 +33,10 @@ class Planned(SimpleNamespace):
         """Return their names."""
         return vars(self).keys()
 
+    def get(self, name: str) -> str | None:
+        """Return the value of one, None where the job has no such wildcard."""
+        return vars(self).get(name)
+
 
 def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tuple[str, Planned]]:
     """Return the rule and the wildcards of every job of the whole study, finished or not.

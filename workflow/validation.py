@@ -7,7 +7,7 @@ import difflib
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -237,6 +237,8 @@ def spell(value: Any) -> str:
 
 def describe(schema: Schema) -> str:
     """Say in words what a schema allows."""
+    if "anyOf" in schema:
+        return " or ".join(describe(part) for part in schema["anyOf"])
     if "const" in schema:
         return spell(schema["const"])
     if "enum" in schema:
@@ -312,6 +314,16 @@ def check_text(config: Config) -> None:
                         f"{key}.{setting}",
                         f"{spell(training[setting])} is for images, and {name!r} is text. Allowed: {spell(allowed)}",
                     )
+
+
+def check_matched(room: Room, needed: Set[Set[int]], matched: Sequence[tuple[int, int]]) -> None:
+    """Refuse an experiment that was asked for by its name alone, and needs pairs that are not matched."""
+    if needed - set(map(frozenset, matched)):
+        refuse(
+            "experiments",
+            f"{room.name!r} needs permutations of pairs that no experiment in this list needs. Allowed: with "
+            f"{room.name!r} in the list, or with paths.weak: all",
+        )
 
 
 def check_networks(key: str, networks: Sequence[Any], chosen: Sequence[Room]) -> None:

@@ -1,11 +1,15 @@
 """Randomness by address: every random choice has a generator seeded by what it is for, never global state."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(*address: str | int) -> int:
@@ -40,6 +44,8 @@ def generator(*address: str | int, device: str | torch.device = "cpu") -> torch.
     Raises:
         TypeError: a part of the address is neither a string nor an integer.
     """
+    import torch
+
     return torch.Generator(device).manual_seed(derive(*address))
 
 
@@ -54,6 +60,8 @@ def seeded(*address: str | int, device: str | torch.device = "cpu") -> Iterator[
     Raises:
         TypeError: a part of the address is neither a string nor an integer.
     """
+    import torch
+
     device = torch.device(device)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(derive(*address))

@@ -5,6 +5,7 @@ import torch
 from networks import build, state
 
 from onebasin import claims, symmetry
+from onebasin.landscape import paths
 
 
 @pytest.fixture
@@ -23,30 +24,20 @@ def equal(one, other) -> bool:
     return all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_number_of_paths():
-    assert len(claims.paths(range(4), matched=False)) == 6
-    matched = claims.paths(range(4), matched=True)
-    assert [path.claim for path in matched].count("weak") == 6
-    strong = [path for path in matched if path.claim == "strong"]
-    assert len(strong) == len(set(strong)) == 12
-    assert all(path.reference not in (path.a, path.b, None) for path in strong)
-    assert [path.claim for path in claims.paths([5, 6], matched=True)] == ["weak"]
-
-
 def test_endpoints_lie_in_the_frame_of_the_claim(case):
     sym, states, pairs = case
-    for path in claims.paths(range(4), matched=True):
+    for path in paths.weak(paths.pairs(range(4))) + paths.strong(paths.triples(range(4))):
         a, b = claims.endpoints(path, states, pairs, sym)
         frame = states[path.a if path.claim == "weak" else path.reference]
         assert equal(a, frame) and equal(b, frame)
-    none = claims.paths(range(4), matched=False)[0]
+    none = paths.none([(0, 1)])[0]
     a, b = claims.endpoints(none, states, {}, sym)
     assert equal(a, states[0]) and equal(b, states[1]) and not equal(a, b)
 
 
 def test_a_common_frame_has_each_pair_once_and_takes_every_network_into_it(case):
     sym, states, pairs = case
-    found = claims.common_paths(range(4))
+    found = paths.common(paths.pairs(range(4)))
     assert [(path.a, path.b) for path in found] == list(pairs)
     assert {(path.claim, path.reference) for path in found} == {("strong", None)}
     frame = {seed: sym.identity() if seed == 0 else pairs[0, seed] for seed in states}

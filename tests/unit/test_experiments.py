@@ -63,7 +63,10 @@ def test_its_needs_name_keys_of_the_config(room):
 def test_its_work_grows_with_the_networks(room):
     if not room.measures:
         return
-    few, many = (Counts(networks, networks * (networks - 1) // 2, 2, 1, 1, 4 * networks, 4, 3) for networks in (4, 10))
+    few, many = (
+        Counts(count, count * (count - 1) // 2, count * (count - 1) * (count - 2) // 2, 2, 1, 1, 4 * count, 4, 3)
+        for count in (4, 10)
+    )
     settings = {**CONFIG["barrier"], **CONFIG.get(room.name, {})}
     for key in (room.needs.widths, room.needs.points):
         section, _, name = (key or "").partition(".")

@@ -5,12 +5,12 @@ Makes: for each method and stage (an epoch of training, a level of pruning, the 
 permutations, and a table of what their matching reached.
 """
 
-ALIGNMENTS = {"align": Alignment("align", STAGES["last"], shared=True)}
+ALIGNMENTS = {"align": Alignment("align", STAGES["last"], pairs=MATCHED, shared=True)}
 if not config["networks"]:
     ALIGNMENTS |= {
         "align_history": Alignment("align_history", STAGES["history"][:-1], pairs=HISTORY_PAIRS),
-        "align_levels": Alignment("align_levels", STAGES["levels"], by=("method", "level")),
-        "align_transfer": Alignment("align_transfer", STAGES["second"] + STAGES["across"]),
+        "align_levels": Alignment("align_levels", STAGES["levels"], by=("method", "level"), pairs=MATCHED_ELSEWHERE),
+        "align_transfer": Alignment("align_transfer", STAGES["second"] + STAGES["across"], pairs=MATCHED_ELSEWHERE),
     }
 
 for name, alignment in ALIGNMENTS.items():

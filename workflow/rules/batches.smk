@@ -3,6 +3,8 @@
 A class for each kind of work that has several rules or jobs of several sizes. Everything is given in the order of files.
 """
 
+import math
+
 SEEDS_IN_HAND = Batch(({"seed": seed} for seed in SEEDS), config["seeds_together"], by=["seed"])
 FRAMES_IN_HAND = Batch(({"frame": name} for name in FRAMES), config["methods_together"], by=["frame"])
 CHILDREN = Batch(
@@ -159,7 +161,9 @@ class Alignment:
 
     def amount(self, wildcards):
         """What a job does."""
-        pairs = len(self.stages(wildcards)) * len(self.pairs_of(wildcards)) + self.across * len(SEEDS) ** 2
+        pairs = len(self.stages(wildcards)) * len(self.pairs_of(wildcards)) + self.across * (
+            len(SEEDS) + 2 * len(PAIRS)
+        )
         return Amount(matchings=pairs, methods=self.methods(wildcards), networks=len(self.networks(wildcards)))
 
 
@@ -177,7 +181,7 @@ def amount_of_frames(wildcards):
     """What a job does."""
     names = frames_in_hand(wildcards)
     return Amount(
-        matchings=len(PAIRS),
+        matchings=math.comb(len(SEEDS), 2),
         methods=matchings_of_frames(names),
         networks=2 * len(SEEDS),
     )
@@ -288,6 +292,8 @@ class Measurement:
             if not config["barrier"]["last_layer"]:
                 without.append("last_layer")  # what was measured before this could be chosen stays as it is
             found |= stable(config["barrier"], without=without)
+        if self.needs.strong and STRONG is not None:
+            found["strong"] = STRONG
         if self.needs.points:
             section, _, key = self.needs.points.partition(".")
             found["points"] = config[section][key]
@@ -302,6 +308,7 @@ class Measurement:
         counts = Counts(
             networks=len(SEEDS),
             pairs=len(self.pairs),
+            strong=len(SEEDS) * math.comb(len(SEEDS) - 1, 2) if STRONG is None else len(STRONG),
             methods=len(methods),
             frames=len(frames),
             unpermuted=int("none" not in self.needs.parts or "none" in self.parts(wildcards)),
@@ -395,4 +402,5 @@ def asked(room, wildcards):
         validation.refuse_training("networks", room.name)
     validation.check_networks("seeds", SEEDS, [room])
     validation.check_experiment(config, room)
+    validation.check_matched(room, pairs_needed(room), MATCHED)
     return results_of([room.name])

@@ -17,6 +17,7 @@ sys.path[:0] = [str(path) for path in (ROOT, LIBRARY) if str(path) not in sys.pa
 
 from onebasin import versions
 from onebasin.experiments import Counts, rooms
+from onebasin.landscape import paths
 from onebasin.study.shares import share
 from workflow import own_code, records, validation
 from workflow.batches import Batch, unique
@@ -49,8 +50,14 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 
 ROOMS = rooms()
 SEEDS = sorted(config["seeds"])
-PAIRS = list(itertools.combinations(SEEDS, 2))
-DISJOINT = list(zip(SEEDS[::2], SEEDS[1::2]))
+# The pairs that are looked at, and the strong paths that are drawn, each a reference and two others; all for None.
+PAIRS = paths.pairs(SEEDS, config["paths"]["weak"], config["paths"]["seed"])
+STRONG = (
+    None
+    if config["paths"]["strong"] == "all"
+    else paths.triples(SEEDS, config["paths"]["strong"], config["paths"]["seed"])
+)
+DISJOINT = paths.pairs(SEEDS, "disjoint")
 MODELS = {model["name"]: model for model in config["models"]}
 METHODS = {method["name"]: method for method in config["matching"]}
 FRAMES = {frame["name"]: frame for frame in config["frames"]}
@@ -68,6 +75,25 @@ LEVELS = list(range(1, config["pruning"]["levels"] + 1))
 TICKETS = [{"mask": "unpermuted"}, {"mask": "random"}, *({"mask": "permuted", "method": name} for name in METHODS)]
 TICKET_PAIRS = DISJOINT if config["tickets"]["pairs"] == "disjoint" else PAIRS
 TICKET_LEVELS = sorted(config["tickets"]["levels"])
+
+
+def pairs_needed(room):
+    """The pairs of trained networks of which an experiment needs the permutations, besides those that are looked at."""
+    needed = set(map(frozenset, room.pairs(SEEDS, config.get(room.name, {}))))
+    if room.needs.strong:
+        needed |= paths.legs(STRONG) if STRONG is not None else set(map(frozenset, itertools.combinations(SEEDS, 2)))
+    if room.needs.widths.startswith("history"):
+        needed |= set(map(frozenset, HISTORY_PAIRS))
+    if "tickets" in room.needs.states:
+        needed |= set(map(frozenset, TICKET_PAIRS))
+    return needed
+
+
+# The pairs whose trained networks are matched: no others than some experiment of the study needs.
+NEEDED = set(map(frozenset, PAIRS)).union(*(pairs_needed(ROOMS[name]) for name in config["experiments"]))
+MATCHED = [pair for pair in itertools.combinations(SEEDS, 2) if frozenset(pair) in NEEDED]
+# Those that are matched at other stages.
+MATCHED_ELSEWHERE = sorted({*PAIRS, *HISTORY_PAIRS, *TICKET_PAIRS})
 
 ESTIMATE = Estimate(config)
 # The work of the jobs of each rule, by the name of the rule.

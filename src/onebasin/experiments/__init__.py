@@ -7,6 +7,7 @@ The docstring of the module is the question (its first line) and the caption of 
 * ``SETTINGS``: the JSON schemas of the keys of its section of the config, whose defaults stand in config.yaml;
 * ``COLUMNS``: of its table; ``TABLES``: the columns of further tables that it measures, by their names;
 * ``check(config)``: what the schema cannot say, as pairs of a key and what is wrong with it;
+* ``pairs(networks, settings)``: the pairs whose permutations it needs, besides those that every experiment looks at;
 * ``work(settings, counts)``: how much its measurement does, of which time and memory follow;
 * ``measure(study, settings)``: its rows, or for each of several tables its rows;
 * ``table(parts, settings)``: from the rows of its parts to the rows of its table, where these are not the same;
@@ -22,7 +23,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,7 @@ class Needs:
         states: sets of networks, by the names that the rules give them.
         masks: sets of networks whose masks of pruning it gets.
         permutations: stages at which permutations of all pairs were found.
+        strong: whether it looks at strong paths, in the frame of a third network.
         frames: whether it gets the common frames.
         data: the data sets that it gets, of "first" and "second".
         unread: keys of its section that its measurement does not read.
@@ -62,6 +64,7 @@ class Needs:
     states: tuple[str, ...] = ("last",)
     masks: tuple[str, ...] = ()
     permutations: tuple[str, ...] = ()
+    strong: bool = False
     frames: bool = False
     data: tuple[str, ...] = ("first",)
     unread: tuple[str, ...] = ("widths",)
@@ -83,6 +86,7 @@ class Counts:
     Attributes:
         networks: trained networks of the model and width.
         pairs: unordered pairs of them that it looks at.
+        strong: strong paths that are looked at, in the frames of third networks.
         methods: matching methods for two networks.
         frames: common frames.
         unpermuted: 1 where it measures without a permutation too, else 0.
@@ -93,6 +97,7 @@ class Counts:
 
     networks: int
     pairs: int
+    strong: int
     methods: int
     frames: int
     unpermuted: int
@@ -171,6 +176,11 @@ class Room:
         """Yield the keys of a config that contradict each other, and what is wrong with them."""
         check = getattr(self.module, "check", None)
         yield from check(config) if check else ()
+
+    def pairs(self, networks: Sequence[int], settings: Mapping[str, Any]) -> Iterable[tuple[int, int]]:
+        """Return the pairs whose permutations it needs, besides those that every experiment looks at."""
+        find = getattr(self.module, "pairs", None)
+        return find(networks, settings) if find else ()
 
     def work(self, settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
         """Return what its measurement does: evaluations, matchings, and how mixtures are corrected."""

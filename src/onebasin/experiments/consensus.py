@@ -69,6 +69,11 @@ QUANTITIES = {"line": "pairs", "simplex": "simplex", "mean": "mean"}
 """What is mixed, in the order of the rows of the figure, to its name."""
 
 
+def pairs(networks: Sequence[int], settings: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the pairs of the first network of each set with all others of it."""
+    return [(first, other) for first, *others in subsets(networks, settings["subsets"]) for other in others]
+
+
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
     """Count the lines, means and simplices of every number of networks, under each correction."""
     sizes: list[int] = [len(subset) for subset in subsets(range(counts.networks), settings["subsets"])]

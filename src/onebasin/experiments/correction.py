@@ -50,13 +50,11 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Measure the way between every pair, for every method and correction."""
-    from onebasin.landscape import claims
+    from onebasin.landscape import claims, paths
 
     for method in (study.unpermuted, *study.methods.values()):
         permutations = study.permutations(method.name)
-        for path in claims.paths(study.seeds, matched=bool(permutations)):
-            if path.claim == "strong":
-                continue
+        for path in paths.weak(study.pairs) if permutations else paths.none(study.pairs):
             ends = claims.endpoints(path, study.networks(), permutations, study.symmetry)
             for correction in settings["corrections"]:
                 about = {**study.configuration, **method.columns, "correction": correction}

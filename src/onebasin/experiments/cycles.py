@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, TEXT, WHOLE, Column
@@ -78,6 +79,11 @@ TABLES = {
 }
 
 
+def pairs(networks: Sequence[int], settings: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the pairs of as many networks as the longest way takes."""
+    return list(combinations(networks[: settings["longest"] + 1], 2))
+
+
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
     """Count paths and cycles of each length; in a common frame all paths between two networks are one."""
     ways = counts.methods * 2 * settings["longest"] * settings["limit"] + counts.frames * counts.pairs
@@ -89,6 +95,8 @@ def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
     from onebasin.landscape import compositions
 
     identity = study.symmetry.identity()
+    # Where pairs are drawn, only these networks are all matched with each other.
+    seeds = study.seeds if study.every_pair else study.seeds[: settings["longest"] + 1]
 
     @functools.cache
     def points(first: int, last: int, permutation: Permutation) -> list[Row]:
@@ -107,7 +115,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
     curves: list[Row] = []
     groups: list[Row] = []
     unfixed = {"fixed_points": None, "chance": None}
-    for networks, _ in _ways(study.seeds, settings, "path", [1]):
+    for networks, _ in _ways(seeds, settings, "path", [1]):
         about = {**study.unpermuted.columns, "kind": "path", "length": 0, **unfixed}
         curves += curve(identity, networks, about)
     for method in (*study.methods.values(), *study.frames.values()):
@@ -115,10 +123,10 @@ def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
             permutations = compositions.within(study.frame(method.name))
         else:
             permutations = study.permutations(method.name)
-        for networks, about in _ways(study.seeds, settings, "path", range(1, settings["longest"] + 1)):
+        for networks, about in _ways(seeds, settings, "path", range(1, settings["longest"] + 1)):
             along = compositions.along(permutations, networks)
             curves += curve(along, networks, {**method.columns, **about, **unfixed})
-        for networks, about in _ways(study.seeds, settings, "cycle", range(3, settings["longest"] + 1)):
+        for networks, about in _ways(seeds, settings, "cycle", range(3, settings["longest"] + 1)):
             around = compositions.along(permutations, networks)
             fixed = {"fixed_points": compositions.fixed_points(around), "chance": compositions.chance(around)}
             curves += curve(around, networks, {**method.columns, **about, **fixed})

@@ -65,8 +65,9 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
-    """Count every wide network with every narrow one."""
-    pairs = counts.networks * (counts.states - counts.networks)
+    """Count every wide network with the narrow ones of its own seed and of the seeds with which it makes a pair."""
+    narrow = (counts.states - counts.networks) // counts.networks
+    pairs = narrow * (counts.networks + 2 * counts.pairs)
     return {"matchings": pairs, "evaluations": counts.series * pairs * settings["points"]}
 
 
@@ -84,6 +85,8 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
         }
         for a, state_a in study.networks().items():
             for b, state_b in padded.items():
+                if not study.crosses(a, b):
+                    continue
                 end = state_b
                 if method.name != "none":
                     end = study.symmetry.apply(study.match(state_a, state_b, method), state_b)

@@ -46,10 +46,11 @@ LEAST = {"seconds": 1e-6, "memory": 0.1}
 def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:
     """Join what each matching reached and cost with the barrier that it left.
 
-    The barrier of a matching of two networks is the weak one, that of a frame the strong one in this frame.
+    The barrier of a matching of two networks is the weak one, that of a frame the strong one in this frame. Pairs that
+    were matched for the sake of other paths alone are left out.
 
     Raises:
-        ValueError: when a matched pair has no such barrier, or such a barrier no matching.
+        ValueError: when a barrier has no matching, or none of the pairs that a method matched has a barrier.
     """
     matched = {(*_pair(row), "weak"): {**row, "claim": "weak", "steps": row["sweeps"]} for row in parts["matching"]}
     frames = list(parts["frame"])
@@ -62,18 +63,23 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
             "steps": row["iterations"],
             "seconds": share,
         }
-    names, lacking = [column.name for column in COLUMNS], set(matched)
+    names, lacking = [column.name for column in COLUMNS], {_of_method(key) for key in matched}
     for row in barriers(parts["width"]):
         if row["claim"] == "none" or row["reference"] is not None:
             continue
         key = (*_pair(row), row["claim"])
         if key not in matched:
             raise ValueError(f"the barrier of {key} has no matching")
-        lacking.discard(key)
+        lacking.discard(_of_method(key))
         joined = {**matched[key], "split": row["split"], "metric": row["metric"], "barrier": row["barrier"]}
         yield {name: joined[name] for name in names}
     if lacking:
         raise ValueError(f"the matching of {min(lacking)} has no barrier")
+
+
+def _of_method(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    model, width, method, *_, claim = key
+    return model, width, method, claim
 
 
 def _pair(row: Mapping[str, Any]) -> tuple[Any, ...]:

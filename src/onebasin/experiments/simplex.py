@@ -11,7 +11,8 @@ their ranks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, METHOD, NUMBER, SPLIT, VALUES, WHOLE, Column
@@ -67,6 +68,11 @@ COLUMNS = (
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.5, 3**0.5 / 2))
 """Positions of networks a, b, c: an equilateral triangle of side 1."""
 KINDS = {"none": "no permutation", "first": "aligned to the first", "frame": "common frame", "best": "lowest barrier"}
+
+
+def pairs(networks: Sequence[int], settings: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return the pairs of the first four networks."""
+    return list(combinations(networks[:4], 2))
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, LEVEL, METHOD, PAIR, TEXT, Column
@@ -68,7 +67,7 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Measure the way between every pair at one level of pruning."""
-    from onebasin.landscape import claims
+    from onebasin.landscape import claims, paths
 
     level, networks = study.level, study.networks(level=study.level)
     # Of all networks of a level the same number of weights remains.
@@ -78,11 +77,10 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
         tried.append(("level", method, study.permutations(method.name, level=level)))
         tried.append(("dense", method, study.permutations(method.name)))
     for permutation, method, permutations in tried:
-        for a, b in combinations(study.seeds, 2):
-            path = claims.Path("weak" if permutations else "none", None, a, b)
+        for path in paths.weak(study.pairs):
             ends = claims.endpoints(path, networks, permutations, study.symmetry)
             about = {**study.configuration, "level": level, "density": density, "permutation": permutation}
-            yield from barriers(study.curve(ends, {**about, **method.columns, "a": a, "b": b}))
+            yield from barriers(study.curve(ends, {**about, **method.columns, "a": path.a, "b": path.b}))
 
 
 def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:

@@ -12,7 +12,7 @@ layer is never permuted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, Column
@@ -119,8 +119,9 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     from onebasin.landscape.compositions import chance, fixed_points
 
     method, networks = study.method, {"first": study.networks(), "second": study.networks(data="second")}
-    pairs = [(name, name, pair) for name in networks for pair in combinations(study.seeds, 2)]
-    pairs += [("first", "second", pair) for pair in combinations_with_replacement(study.seeds, 2)]
+    pairs = [(name, name, pair) for name in networks for pair in study.pairs]
+    both = [pair for pair in combinations_with_replacement(study.seeds, 2) if study.crosses(*pair)]
+    pairs += [("first", "second", pair) for pair in both]
     stages: dict[str, dict[str, Any]] = {"first": {}, "second": {"data": "second"}, "across": {"data": "across"}}
     if method.name == "none":
         permutations = {}

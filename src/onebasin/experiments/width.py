@@ -26,6 +26,7 @@ NEEDS = Needs(
     networks=3,
     purpose="a pair aligned to a third network",
     permutations=("last",),
+    strong=True,
     frames=True,
     parts=("none", "methods", "frames"),
     shared=True,
@@ -36,25 +37,27 @@ MEASURED = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
-    """Count each pair once, and by a method in each third network's frame too."""
-    paths = counts.unpermuted + counts.methods * (counts.networks - 1) + counts.frames
-    return {"evaluations": paths * counts.pairs * settings["points"]}
+    """Count each pair once, and by a method each strong path too."""
+    paths = (counts.series + counts.frames) * counts.pairs + counts.methods * counts.strong
+    return {"evaluations": paths * settings["points"]}
 
 
 def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Measure the curve of every path between two networks: none, weak and strong."""
-    from onebasin.landscape import claims
+    from onebasin.landscape import claims, paths
 
     networks, method = study.networks(), study.method
+    permutations: claims.Permutations = {}
     if method.is_frame:
-        paths = claims.common_paths(study.seeds)
-        moved = claims.into_common_frame(study.symmetry, study.frame(method.name), networks)
-        ends = [(moved[path.a], moved[path.b]) for path in paths]
+        looked_at = paths.common(study.pairs)
+        networks = claims.into_common_frame(study.symmetry, study.frame(method.name), networks)
+    elif permutations := study.permutations(method.name):
+        triples = settings["strong"] if "strong" in settings else paths.triples(study.seeds)
+        looked_at = paths.weak(study.pairs) + paths.strong(triples)
     else:
-        permutations = study.permutations(method.name)
-        paths = claims.paths(study.seeds, matched=bool(permutations))
-        ends = [claims.endpoints(path, networks, permutations, study.symmetry) for path in paths]
-    for path, states in study.share(list(zip(paths, ends, strict=True))):
+        looked_at = paths.none(study.pairs)
+    for path in study.share(looked_at):
+        states = claims.endpoints(path, networks, permutations, study.symmetry)
         about = {"claim": path.claim, "reference": path.reference, "a": path.a, "b": path.b}
         yield from study.curve(states, {**study.configuration, **method.columns, **about})
 

@@ -1,4 +1,4 @@
-"""The claims of growing strength, as paths and triangles between networks.
+"""The claims of growing strength: the frames in which paths and triangles between networks are measured.
 
 Sharma et al. 2024 (arXiv 2404.06498): *weak* linear connectivity gives each pair of networks its own permutation;
 *strong* linear connectivity gives each network one permutation, into the frame of a reference, which must connect it
@@ -9,34 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from torch import Tensor
 
+from onebasin.landscape.paths import Path
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Symmetry
 
 State = Mapping[str, Tensor]
 Permutations = Mapping[tuple[int, int], Permutation]
 CLAIMS = ("none", "weak", "strong")
-
-
-@dataclass(frozen=True)
-class Path:
-    """A straight line between two networks, named by their seeds.
-
-    Attributes:
-        claim: "none", "weak" or "strong".
-        reference: the network into whose frame both ends are taken; None unless the claim is strong, and for a strong
-            path in a frame common to all networks.
-        a: the network at alpha = 0.
-        b: the network at alpha = 1.
-    """
-
-    claim: str
-    reference: int | None
-    a: int
-    b: int
 
 
 @dataclass(frozen=True)
@@ -51,24 +33,6 @@ class Triangle:
     claim: str
     reference: int | None
     corners: tuple[int, int, int]
-
-
-def paths(seeds: Sequence[int], matched: bool) -> list[Path]:
-    """Return every path to measure between networks.
-
-    Args:
-        seeds: the networks, in the order that gives each pair its direction.
-        matched: False for the paths without permutations, True for those of one matching method.
-
-    Returns:
-        Each unordered pair once (claim none or weak); with matching also each pair in the frame of each third network
-        (claim strong).
-    """
-    pairs = list(combinations(seeds, 2))
-    if not matched:
-        return [Path("none", None, a, b) for a, b in pairs]
-    weak = [Path("weak", None, a, b) for a, b in pairs]
-    return weak + [Path("strong", r, a, b) for r in seeds for a, b in pairs if r not in (a, b)]
 
 
 def triangles(seeds: Sequence[int], matched: bool) -> list[Triangle]:
@@ -101,11 +65,6 @@ def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
     if (frame, seed) in permutations:
         return permutations[frame, seed]
     return permutations[seed, frame].inverse()
-
-
-def common_paths(seeds: Sequence[int]) -> list[Path]:
-    """Return the paths in a frame common to all networks: each unordered pair once, a strong one without reference."""
-    return [Path("strong", None, a, b) for a, b in combinations(seeds, 2)]
 
 
 def into_common_frame(
@@ -146,10 +105,10 @@ def endpoints(
     Args:
         path: the path.
         states: the state of each network.
-        permutations: as for ``between``.
+        permutations: as for ``between``; empty where the states lie in a common frame already.
         symmetry: the symmetry of the networks.
     """
-    if path.claim == "none":
+    if not permutations:
         return states[path.a], states[path.b]
     frame = path.a if path.reference is None else path.reference
     a, b = (into_frame(symmetry, permutations, frame, seed, states[seed]) for seed in (path.a, path.b))

@@ -31,7 +31,7 @@ from onebasin.match.result import Frame, Match, several
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Network, State, Symmetry, apply_soft
 
-START = 0.2  # logit of a unit's own place at the start, above the others
+START = 0.4  # logit of a unit's own place at the start, above the others
 JITTER = 0.01  # spread of all logits at the start
 COMPARED = 4, 1024  # mixtures, and images, on which permutations are compared
 TRIED = 8  # exchanges that are tried after each gradient
@@ -47,8 +47,8 @@ def sinkhorn(
     labels: Tensor,
     *,
     similarity: str = "activations",
-    steps: int = 500,
-    lr: float = 0.02,
+    steps: int = 350,
+    lr: float = 0.03,
     temperature: float = 0.1,
     noise: float = 0.1,
     batch_size: int = 256,

@@ -102,7 +102,8 @@ def align(job: Job) -> None:
     for (method, stage), (target, table) in zip(product(methods, job.params.stages), targets, strict=True):
         if stage.get("data") == "across":
             first, second = networks.at({}), networks.at({"data": "second"})
-            pairs = [(a, b) for a in first for b in second]
+            drawn = set(map(frozenset, job.params.pairs))
+            pairs = [(a, b) for a in first for b in second if a == b or {a, b} in drawn]
         else:
             first = second = networks.at(stage)
             pairs = [(a, b) for a, b in job.params.pairs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +84,7 @@ class Study:
         self.configuration: dict[str, Any] = {"model": job.model, "width": job.width}
         self.seeds: list[int] = list(params.seeds)
         self.pairs: list[tuple[int, int]] = [(a, b) for a, b in params.pairs]
+        self._drawn = set(self.pairs)
         self.stages: list[dict[str, int]] = list(params.stages)
         self.methods = {settings["name"]: Method.of(settings) for settings in params.methods}
         self.frames = {settings["name"]: Method.of(settings) for settings in params.frames}
@@ -106,6 +108,15 @@ class Study:
     def level(self) -> int:
         """The level of pruning of the part that is measured."""
         return self._job.params.levels[self._job.params.parts.index(self.part)]
+
+    def crosses(self, a: int, b: int) -> bool:
+        """Return whether a network is looked at with one of another set: of its own seed, or of a pair's other seed."""
+        return a == b or {(a, b), (b, a)} & self._drawn != set()
+
+    @property
+    def every_pair(self) -> bool:
+        """Whether all pairs of networks are looked at, and none were drawn."""
+        return len(self.pairs) == math.comb(len(self.seeds), 2)
 
     @cached_property
     def levels(self) -> list[int]:
