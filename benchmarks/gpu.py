@@ -127,7 +127,17 @@ def tests(arguments: argparse.Namespace, limit: float) -> Section:
     files = [path for path in sorted(ROOT.glob("tests/*/test_*.py")) if "mark.cuda" in path.read_text()]
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder, "tests.xml")
-        pytest = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "-p", "no:cacheprovider", f"--junitxml={found}"]
+        pytest: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-m",
+            "cuda",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={found}",
+        ]
         ended = run([*pytest, *files], limit)
         if not found.exists():
             why = ended.reason() if ended.in_time else f"they took more than {limit:.0f} s"
@@ -168,7 +178,15 @@ def study(arguments: argparse.Namespace, limit: float) -> Section:
         if arguments.tiny:
             configs.append(Path(folder, "tiny.yaml"))
             configs[1].write_text(yaml.safe_dump(TINY))
-        snakemake = [sys.executable, "-m", "snakemake", "--configfile", *configs, "--config", f"data={given}"]
+        snakemake: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--configfile",
+            *configs,
+            "--config",
+            f"data={given}",
+        ]
         began = time.monotonic()
         ended = run([*snakemake, "--jobs", str(JOBS), "--keep-going"], limit - GRACE_S)
         seconds = time.monotonic() - began

@@ -15,15 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import training
+from torch import Tensor, nn
 from weight_matching import mlp_networks, vgg_networks
 
-from onebasin import data, match
+from onebasin import data, match, symmetry
 
 AIM = 5  # times the plain loop
 SAME = 1e-3  # relative difference of two objectives that count as the same
@@ -181,8 +182,8 @@ def train(arguments: argparse.Namespace) -> bool:
         "`torch.optim`, the loss read at every step, float32. Several networks at once are as many processes, as jobs "
         "of a study that share the card; their speed is that of all of them together, and is compared with one plain "
         f"loop. A step is of {training.BATCH} images. Each plain loop has {arguments.workers} of these processes. "
-        "Images are random. The peak is that of the precision; for convolutions in float32 on a card it is TF32, in which "
-        "they compute.\n"
+        "Images are random. The peak is that of the precision; for convolutions in float32 on a card it is TF32, in "
+        "which they compute.\n"
     )
     rates = peaks(arguments)
     header(
@@ -280,35 +281,40 @@ def compare_matching(arguments: argparse.Namespace) -> bool:
     }
     header("network", "method", "s on the CPU", "s on the card", "ratio", "objective on the CPU", "on the card", "same")
     fine = True
-    for title, (model, sym, states, images) in subjects.items():
+    for title, subject in subjects.items():
         for method in ("weights", "activations"):
-            times, objectives = [], []
-            for device in ("cpu", arguments.device):
-                here = [{key: value.to(device) for key, value in state.items()} for state in states]
-                seen = images.to(device)
-                model.to(device)
-
-                def work(
-                    here: Any = here, seen: Any = seen, method: str = method, sym: Any = sym, model: Any = model
-                ) -> match.Match:
-                    if method == "weights":
-                        return match.weights(sym, *here)
-                    return match.activations(sym, model, *here, seen)
-
-                found = [_timed(work, device) for _ in range(2 if arguments.tiny else 4)][1:]
-                times.append(statistics.median(seconds for seconds, _ in found))
-                objectives.append(found[-1][1].objective)
-            same = abs(objectives[1] - objectives[0]) <= SAME * abs(objectives[0])
+            repeats = 1 if arguments.tiny else 3
+            slow, expected = _match(method, *subject, "cpu", repeats)
+            fast, found = _match(method, *subject, arguments.device, repeats)
+            same = abs(found - expected) <= SAME * abs(expected)
             fine &= same
-            shown = [f"{seconds:.3f}" for seconds in times] + [f"{times[0] / times[1]:.2f}"]
-            row(title, method, *shown, *[f"{one:.6g}" for one in objectives], "yes" if same else "no")
+            times = f"{slow:.3f}", f"{fast:.3f}", f"{slow / fast:.2f}"
+            row(title, method, *times, f"{expected:.6g}", f"{found:.6g}", "yes" if same else "no")
     return fine
 
 
-def _timed(work: Callable[[], match.Match], device: str) -> tuple[float, match.Match]:
+def _match(
+    method: str,
+    model: nn.Module,
+    sym: symmetry.Symmetry,
+    states: Sequence[symmetry.State],
+    images: Tensor,
+    device: str,
+    repeats: int,
+) -> tuple[float, float]:
+    """Match two networks on a device; return the median seconds after a first time, and the objective."""
+    a, b = ({key: value.to(device) for key, value in state.items()} for state in states)
+    model, images = model.to(device), images.to(device)
     found: list[match.Match] = []
-    seconds = training.seconds(lambda: found.append(work()), device)
-    return seconds, found[0]
+
+    def work() -> None:
+        if method == "weights":
+            found.append(match.weights(sym, a, b))
+        else:
+            found.append(match.activations(sym, model, a, b, images))
+
+    times = [training.seconds(work, device) for _ in range(repeats + 1)]
+    return statistics.median(times[1:]), found[-1].objective
 
 
 PARTS = {
