@@ -156,8 +156,8 @@ def tests(arguments: argparse.Namespace, limit: float) -> Section:
             message = (child.get("message") or "").partition("\n")[0]
             failures.append(f"- `{case.get('name')}`: {message}")
     lines = [
-        "The tests marked `cuda`: training, evaluation, matching and corrections give what they give on the CPU, "
-        "within the tolerances that each test states, and training that is stopped goes on to the same bits.",
+        "The tests marked `cuda` ask whether training, evaluation, matching and corrections give what they give on the "
+        "CPU, within the tolerances that each states, and whether training that is stopped goes on to the same bits.",
         "",
         "| outcome | tests |",
         "|---|---|",
@@ -225,7 +225,8 @@ def _progress(ended: Ended, seconds: float, results: Path) -> Iterator[str]:
         error = statistics.mean(float(table["test_error"].iloc[-1]) for table in found)
         yield f"| {name} | {len(found)} | {epoch:.2f} | {error:.3f} |"
     tables = [f"`{path.stem}`" for path in sorted(results.glob("tables/*.csv"))]
-    yield ""
+    if networks:
+        yield ""
     yield f"Tables that are there: {', '.join(tables) or 'none yet'}."
 
 
