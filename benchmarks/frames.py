@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
-from weight_matching import mnist_networks
+from weight_matching import mlp_networks
 
 from onebasin import barrier, data, match, symmetry
 
@@ -57,7 +57,7 @@ def main() -> None:
     dataset = data.load("mnist", arguments.data_dir)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
-        model, sym, found = mnist_networks(dataset, arguments.networks, arguments.epochs, folder)
+        model, sym, found = mlp_networks(dataset, arguments.networks, arguments.epochs, folder)
     model = model.to(arguments.device)
     states = {
         seed: {key: tensor.to(arguments.device) for key, tensor in state.items()} for seed, state in enumerate(found)

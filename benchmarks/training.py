@@ -122,9 +122,9 @@ def our_epochs(model: nn.Module, dataset: data.Dataset, settings: train.Settings
         return [float(row["seconds"]) for row in csv.DictReader(table.read_text().splitlines())]
 
 
-def rate_of_products(dtype: torch.dtype, device: str) -> float:
+def rate_of_products(dtype: torch.dtype, device: str, size: int | None = None) -> float:
     """Measure floating-point operations per second in products of large matrices."""
-    size = 2048 if device == "cpu" else 8192
+    size = size or (2048 if device == "cpu" else 8192)
     matrix = torch.randn(size, size, device=device, dtype=dtype)
     return 2 * size**3 / min(seconds(lambda: matrix @ matrix, device) for _ in range(8))
 
@@ -146,21 +146,58 @@ def operations(model: nn.Module, dataset: data.Dataset) -> int:
     return counter.get_total_flops()
 
 
+def forward_operations(model: nn.Module, images: Tensor) -> int:
+    """Count the floating-point operations of a forward pass."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images)
+    return counter.get_total_flops()
+
+
+class EachEpoch(logging.Handler):
+    """Calls a function at the end of each epoch, which training logs; for use in a `with`."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self.call = call
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Call it."""
+        if str(record.msg).startswith("epoch"):
+            self.call()
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("onebasin.train")
+        logger.addHandler(self)
+        logger.setLevel(logging.INFO)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("onebasin.train").removeHandler(self)
+
+
 def epochs_of(
-    way: str, dataset: data.Dataset, family: str, options: dict[str, Any], arguments: argparse.Namespace
+    way: str,
+    dataset: data.Dataset,
+    family: str,
+    options: dict[str, Any],
+    arguments: argparse.Namespace,
+    warmed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train in one of the ways; print the seconds of each epoch but the first."""
+    """Train in one of the ways; print the seconds of each epoch but the first, after which `warmed` is called."""
     model = network(dataset, family, **options)
     augment = family != "mlp"
     if way == PLAIN:
         epochs = plain_epochs(model, dataset, augment, arguments.workers, arguments.device)
-        times = [next(epochs) for _ in range(MEASURED + 1)]
+        next(epochs)
+        warmed()
+        times = [next(epochs) for _ in range(MEASURED)]
     else:
         settings = train.Settings(
             epochs=MEASURED + 1, augment="flip_crop" if augment else "none", channels_last=True, **WAYS[way], **SGD
         )
-        times = our_epochs(model, dataset, settings, arguments.device)
-    print(*times[1:])
+        first = iter([warmed])
+        with EachEpoch(lambda: next(first, lambda: None)()):
+            times = our_epochs(model, dataset, settings, arguments.device)[1:]
+    print(*times)
 
 
 def compare_training(
@@ -190,11 +227,15 @@ def compare_training(
         print(line, flush=True)
 
 
-def compare_barrier(
-    title: str, dataset: data.Dataset, family: str, arguments: argparse.Namespace, **options: Any
-) -> None:
-    """Time a barrier's evaluation and as many bare forward passes over the same images, in turns."""
-    device, points, size = arguments.device, 5, 1024
+def evaluation_seconds(
+    dataset: data.Dataset, family: str, options: dict[str, Any], rounds: int, device: str
+) -> tuple[int, list[tuple[float, float]]]:
+    """Time as many bare forward passes as a barrier's evaluation needs, and the evaluation, in turns.
+
+    Returns:
+        The number of images that each evaluates, and the seconds of both in each round.
+    """
+    points, size = 5, 1024
     model = network(dataset, family, **options).to(device).eval()
     other = network(dataset, family, **options).to(device)
     states = [model.state_dict(), {key: value + 0.01 for key, value in other.state_dict().items()}]
@@ -207,43 +248,48 @@ def compare_barrier(
                 for batch in images.split(size):
                     model(batch)
 
-    shares = []
-    for _ in range(arguments.rounds + 1):
-        forward = seconds(bare, device)
-        measured = seconds(lambda: barrier.losses(model, states, weights, images, labels, batch_size=size), device)
-        shares.append(forward / measured)
-    shares = shares[1:]
-    rate = points * len(images) / forward
+    def ours() -> None:
+        barrier.losses(model, states, weights, images, labels, batch_size=size)
+
+    times = [(seconds(bare, device), seconds(ours, device)) for _ in range(rounds + 1)]
+    return points * len(images), times[1:]
+
+
+def compare_barrier(
+    title: str, dataset: data.Dataset, family: str, options: dict[str, Any], arguments: argparse.Namespace
+) -> None:
+    """Print the rate of a barrier's evaluation against that of bare forward passes."""
+    count, times = evaluation_seconds(dataset, family, options, arguments.rounds, arguments.device)
+    shares = [forward / measured for forward, measured in times]
     print(
         f"{title}: barrier at {statistics.median(shares):.3f} of the rate of a bare forward pass "
-        f"(from {min(shares):.3f} to {max(shares):.3f}; {rate:.0f} images/s)",
+        f"(from {min(shares):.3f} to {max(shares):.3f}; {count / times[-1][0]:.0f} images/s)",
         flush=True,
     )
 
 
-class Memory(logging.Handler):
-    """The memory of this process in MiB after each epoch, whose end training logs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.after: list[float] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Read the memory."""
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self.after.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
-
-
 def watch_memory(title: str, dataset: data.Dataset, family: str, epochs: int, device: str, **options: Any) -> None:
-    """Print how much memory training takes after its first epochs and after its last."""
-    memory = Memory()
-    logging.getLogger("onebasin.train").addHandler(memory)
-    logging.getLogger("onebasin.train").setLevel(logging.INFO)
+    """Print how much memory, in MiB, training takes after its first epochs and after its last."""
+    after: list[float] = []
+
+    def read() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        after.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
     settings = train.Settings(epochs=epochs, augment="flip_crop", channels_last=True, **SGD)
-    our_epochs(network(dataset, family, **options), dataset, settings, device)
-    logging.getLogger("onebasin.train").removeHandler(memory)
-    early, late = memory.after[epochs // 4], memory.after[-1]
+    with EachEpoch(read):
+        our_epochs(network(dataset, family, **options), dataset, settings, device)
+    early, late = after[epochs // 4], after[-1]
     print(f"{title}: {early:.1f} MiB after epoch {epochs // 4 + 1}, {late:.1f} MiB after epoch {epochs}")
+
+
+def cases(small: data.Dataset, coloured: data.Dataset) -> dict[str, tuple[data.Dataset, str, dict[str, Any]]]:
+    """Give the networks that are trained: data set, family and options, by title."""
+    return {
+        "MLP 784-300-100-10": (small, "mlp", {"width": 100, "hidden": [3, 1]}),
+        "VGG-16, width 16": (coloured, "vgg16", {"width": 16, "norm": "layer"}),
+        "ResNet-20, width 16": (coloured, "resnet20", {"width": 16, "norm": "layer"}),
+    }
 
 
 def main() -> None:
@@ -265,24 +311,20 @@ def main() -> None:
         mnist = data.load("mnist", arguments.data_dir)
         mnist = replace(mnist, test_images=mnist.test_images[:TEST], test_labels=mnist.test_labels[:TEST])
     cifar = random_images((3, 32, 32), arguments.images)
-    cases: dict[str, tuple[data.Dataset, str, dict[str, Any]]] = {
-        "MLP 784-300-100-10": (mnist, "mlp", {"width": 100, "hidden": [3, 1]}),
-        "VGG-16, width 16": (cifar, "vgg16", {"width": 16, "norm": "layer"}),
-        "ResNet-20, width 16": (cifar, "resnet20", {"width": 16, "norm": "layer"}),
-    }
+    chosen = cases(mnist, cifar)
     if arguments.case is not None:
-        if arguments.case not in cases:
-            parser.error(f"unknown case {arguments.case!r}: give one of {'; '.join(cases)}")
-        cases = {arguments.case: cases[arguments.case]}
+        if arguments.case not in chosen:
+            parser.error(f"unknown case {arguments.case!r}: give one of {'; '.join(chosen)}")
+        chosen = {arguments.case: chosen[arguments.case]}
     if arguments.way is not None:
-        for case in cases.values():
+        for case in chosen.values():
             epochs_of(arguments.way, *case, arguments)
         return
     print(f"{arguments.device}, torch {torch.__version__}, {arguments.threads} threads, {arguments.workers} workers")
-    for title, case in cases.items():
+    for title, case in chosen.items():
         compare_training(title, *case, arguments)
-    for title, (dataset, family, options) in cases.items():
-        compare_barrier(title, dataset, family, arguments, **options)
+    for title, case in chosen.items():
+        compare_barrier(title, *case, arguments)
     small = random_images((3, 32, 32), 4 * BATCH)
     watch_memory("VGG-16, width 8", small, "vgg16", arguments.epochs, arguments.device, width=8, norm="layer")
 

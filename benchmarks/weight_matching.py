@@ -76,13 +76,13 @@ def compare(title: str, sym: symmetry.Symmetry, pairs: list[tuple[State, State]]
     )
 
 
-def mnist_networks(
-    dataset: data.Dataset, count: int, epochs: int, folder: Path
+def mlp_networks(
+    dataset: data.Dataset, count: int, epochs: int, folder: Path, width: int = 512
 ) -> tuple[torch.nn.Module, symmetry.Symmetry, list[State]]:
-    """Train networks of three hidden layers of 512 units on MNIST, or read those that lie in the folder."""
+    """Train networks of three hidden layers, or read those that lie in the folder."""
     states: list[State] = []
     for seed in range(count):
-        model = models.build("mlp", width=512, image_shape=dataset.image_shape, classes=dataset.classes)
+        model = models.build("mlp", width=width, image_shape=dataset.image_shape, classes=dataset.classes)
         models.initialise(model, seeding.generator("benchmark", seed))
         settings = train.Settings(epochs=epochs, batch_size=128, optimizer="adam", lr=1e-3)
         path = folder / f"seed{seed}-epoch{epochs}.safetensors"
@@ -101,7 +101,7 @@ def mnist_networks(
     return model, symmetry.discover(model, dataset.tensors("train", limit=2)[0]), states
 
 
-def vgg_networks(width: int, shared: bool) -> tuple[symmetry.Symmetry, tuple[State, State]]:
+def vgg_networks(width: int, shared: bool) -> tuple[torch.nn.Module, symmetry.Symmetry, list[State]]:
     """Two VGG-16 with random parameters, independent, or a network and its permuted copy with as much noise again."""
     model = models.build("vgg16", width=width, image_shape=(3, 32, 32), classes=10, norm="layer")
     generator = seeding.generator("benchmark", "vgg16", width)
@@ -110,7 +110,7 @@ def vgg_networks(width: int, shared: bool) -> tuple[symmetry.Symmetry, tuple[Sta
     sym = symmetry.discover(model, torch.randn(2, 3, 32, 32, generator=generator))
     models.initialise(model, generator)
     noisy = {key: shared * a[key] + value for key, value in model.state_dict().items()}
-    return sym, (a, sym.apply(sym.random(generator), noisy))
+    return model, sym, [a, sym.apply(sym.random(generator), noisy)]
 
 
 def main() -> None:
@@ -124,11 +124,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     for shared, title in ((True, "a permuted copy with noise"), (False, "independent")):
-        sym, pair = vgg_networks(arguments.width, shared)
-        compare(f"VGG-16, width {arguments.width}, {title}", sym, [pair], arguments.rounds)
+        _, sym, (a, b) = vgg_networks(arguments.width, shared)
+        compare(f"VGG-16, width {arguments.width}, {title}", sym, [(a, b)], arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
         dataset = data.load("mnist", arguments.data_dir)
-        _, sym, states = mnist_networks(dataset, arguments.networks, arguments.epochs, Path(folder))
+        _, sym, states = mlp_networks(dataset, arguments.networks, arguments.epochs, Path(folder))
     pairs = [(states[a], states[b]) for a in range(len(states)) for b in range(a + 1, len(states))]
     compare("MLP 3x512 on MNIST", sym, pairs, arguments.rounds)
 

@@ -223,16 +223,17 @@ STOPPED = {
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=needs_compiler if "compiled" in n else ()) for n in STOPPED])
-def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name, device):
     settings, options = STOPPED[name]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = flat(run(whole, settings, network(**options)))
+    expected = flat(run(whole, settings, network(**options), device=device))
     for epoch in (1, 3, 4):
         with stopped_in(epoch):
-            run(parts, settings, network(**options))
+            run(parts, settings, network(**options), device=device)
         assert os.listdir(parts) == [".work"]
     caplog.set_level(logging.INFO)
-    model = run(parts, settings, network(**options))
+    model = run(parts, settings, network(**options), device=device)
     assert "continuing after epoch 3" in caplog.text
     assert torch.equal(flat(model), expected)
     assert results(parts) == results(whole)
