@@ -28,9 +28,10 @@ lint: $(INSTALLED)
 	snakemake --lint
 	mypy
 
-# What docs/tables.md and the README say of experiments and columns.
+# What docs/tables.md and the README say of experiments and columns, and the numbers that pages quote.
 docs: $(INSTALLED)
 	python docs/generate.py
+	python docs/quoted.py --write
 
 # Python and the pinned packages, once.
 $(INSTALLED): requirements.txt constraints.txt pyproject.toml
