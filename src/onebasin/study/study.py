@@ -261,9 +261,18 @@ class Study:
             for row in measured[found]:
                 yield name, row
 
-    def match(self, state_a: Any, state_b: Any, method: Method) -> Permutation:
-        """Match two networks, each one state or several from the same moments; return the permutation of the second."""
-        images, labels = self.images("train")
+    def match(self, state_a: Any, state_b: Any, method: Method, labels: Tensor | None = None) -> Permutation:
+        """Match two networks, each one state or several from the same moments; return the permutation of the second.
+
+        Args:
+            state_a: the first network.
+            state_b: the second network.
+            method: how.
+            labels: of the training images, in place of their own.
+        """
+        images, own = self.images("train")
+        other = {} if labels is None else {"labels": checkpoint.digest({"labels": labels})}
+        labels = own if labels is None else labels
 
         def make() -> dict[str, list[int]]:
             found = match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images, labels)
@@ -273,7 +282,7 @@ class Study:
             [checkpoint.digest(state) for state in ([side] if isinstance(side, Mapping) else side)]
             for side in (state_a, state_b)
         ]
-        shaped_by = {**self._shaped_by_model, **match.shaped_by_method(method.settings), "networks": networks}
+        shaped_by = {**self._shaped_by_model, **match.shaped_by_method(method.settings), "networks": networks, **other}
         return Permutation(self._job.store.value("permutation", shaped_by, make))
 
     def match_frame(self, states: Mapping[int, State], method: Method) -> dict[int, Permutation]:
