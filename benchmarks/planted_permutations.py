@@ -65,6 +65,7 @@ def own(family: str, width: int) -> Callable[[], tuple[nn.Module, Any]]:
 
 
 NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, Any]]] = {
+    "mlp 64": own("mlp", 64),
     "mlp 512": own("mlp", 512),
     "vgg16 16": own("vgg16", 16),
     "resnet20 16": own("resnet20", 16),
@@ -91,7 +92,9 @@ NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, Any]]] = {
 METHODS: Mapping[str, dict[str, Any]] = {
     "weights": {},
     "weights, cosine": {"kernel": "cosine"},
+    "weights, moments": {"kernel": "moments"},
     "activations": {},
+    "learned": {},
 }
 
 
@@ -137,10 +140,17 @@ def main() -> None:
                 partner = sym.apply(planted.inverse(), with_noise(state, noise, generator, sym.parameters))
                 for method in arguments.methods:
                     start = time.perf_counter()
-                    if method.startswith("weights"):
+                    if method in ("weights", "weights, cosine"):
                         found = match.weights(sym, state, partner, **METHODS[method]).permutation
                     elif isinstance(example, dict):
-                        continue  # what activation matching looks at is one tensor
+                        continue  # what the others look at is one tensor
+                    elif method == "weights, moments":
+                        options = {"model": model, "images": example}
+                        found = match.weights(sym, state, partner, **options, **METHODS[method]).permutation
+                    elif method == "learned":
+                        with torch.no_grad():
+                            labels = torch.func.functional_call(model, state, (example,)).argmax(1)
+                        found = match.sinkhorn_pair(sym, model, state, partner, example, labels).permutation
                     else:
                         found = match.activations(sym, model, state, partner, example).permutation
                     seconds = time.perf_counter() - start

@@ -1,10 +1,10 @@
 """What do learned permutations buy by themselves?
 
 Permutations learned through the loss could lower it without any likeness of two networks: they are many choices, made
-by the labels. Here they are learned where there is nothing to find. *Trained*: two networks as they are. *One shuffled*:
-the weights of network *b* stand in random order, each tensor by itself; *both shuffled*: those of network *a* too.
-*Random labels*: trained networks, and labels in random order, by which permutations are learned and the middle judged,
-on the training data. Drawn is the middle between the two networks.
+by the labels. Here they are learned where there is nothing to find. *Trained*: two networks as they are. *One
+shuffled*: the weights of network *b* stand in random order, each tensor by itself; *both shuffled*: those of network
+*a* too. *Random labels*: trained networks, and labels in random order, by which permutations are learned and the
+middle judged, on the training data. Drawn is the middle between the two networks.
 """
 
 from __future__ import annotations
