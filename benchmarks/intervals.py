@@ -1,12 +1,12 @@
-"""How often intervals of 95 % hold the truth: of mean barriers on several scales, of differences, and of the law of width.
+"""How often intervals of 95 % hold the truth: of mean barriers on several scales, of differences, of the law of width.
 
     python benchmarks/intervals.py [CASES]
 
 A path's value is made of one random effect of each of its networks: their sum, with noise of the same size besides,
 noise alone; the exponential of the sum, whose logarithm has the standard deviation given; the product of exponentially
-distributed effects; and the sum where it is above 0, else 0. Printed is the share of cases in which an interval holds the
-true mean: that of values as they are, of their square root, of their logarithm, and the one of `statistics.interval` for
-barriers. Values of both signs have the first alone.
+distributed effects; and the sum where it is above 0, else 0. Printed is the share of cases in which an interval holds
+the true mean: that of values as they are, of their square root, of their logarithm, and the one of
+`statistics.interval` for barriers. Values of both signs have the first alone.
 """
 
 import itertools
@@ -42,7 +42,7 @@ def simulated(
     yield "sums, mean 0", sums, 0.0
     yield "sums and noise, mean 0", sums + noise, 0.0
     yield "noise, mean 0", noise, 0.0
-    yield "sums, mean 4", sums + 4, 4.0
+    yield "sums, mean 6", sums + 6, 6.0
     for spread in (0.55, 0.9, 1.0):
         yield f"exponentials, {spread}", np.exp(spread * sums), float(np.exp(spread**2 / 2))
     mixed = 0.9 * (sums + noise) / np.sqrt(2)

@@ -1,14 +1,14 @@
 """How far barriers of two methods, or of two claims, differ: on the same networks, path by path.
 
 Barriers of different methods are measured between the same networks, so that what networks differ in cancels in their
-difference, and the interval of the difference can be far narrower than those of the two means suggest. Where one side is
-a pair aligned to a third network and the other is not, the value of a pair is the mean over its third networks, and these
-are left out as the two others are.
+difference, and the interval of the difference can be far narrower than those of the two means suggest. Where one side
+is a pair aligned to a third network and the other is not, the value of a pair is the mean over its third networks, and
+these are left out as the two others are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -54,11 +54,18 @@ class Difference:
     without: np.ndarray
 
 
-def comparisons(sides: Iterable[Side]) -> Iterator[tuple[str, Side, Side]]:
+Comparison = tuple[str, Side, Side]
+"""Its kind, the first side and the second."""
+Test = tuple[Comparison, int | None, Sequence[Difference]]
+"""What is compared, the width, None for the mean over widths, and the difference of each width."""
+
+
+def comparisons(sides: Iterable[Side]) -> Iterator[Comparison]:
     """Yield what is compared: its kind, the first side and the second.
 
-    Of kind "method" are, within the weak and within the strong claim, any two methods, and each method and none; of kind
-    "claim" are weak and strong by the same method, and a common frame and the weak claim by what compares the same.
+    Of kind "method" are, within the weak and within the strong claim, any two methods, and each method and none; of
+    kind "claim" are weak and strong by the same method, and a common frame and the weak claim by what compares the
+    same.
 
     Args:
         sides: all that there are, in the order that says which of two methods is the first.
@@ -98,7 +105,7 @@ def difference(first: Barriers, second: Barriers) -> Difference | None:
 def estimate(differences: Iterable[Difference]) -> statistics.Estimate:
     """Return the mean of differences whose networks are independent, as those of different widths are."""
     found = list(differences)
-    mean = np.mean([one.mean for one in found])
+    mean = float(np.mean([one.mean for one in found]))
     return statistics.jackknife(mean, [mean + (one.without - one.mean) / len(found) for one in found])
 
 
@@ -116,21 +123,19 @@ def rows(width: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         barriers = cell.setdefault(row["width"], {}).setdefault(side, {})
         barriers[row["a"], row["b"], row["reference"]] = row["barrier"]
     for key, widths in cells.items():
-        found: dict[tuple[str, Side, Side], dict[int, Difference]] = {}
+        found: dict[Comparison, dict[int, Difference]] = {}
         for place, sides in widths.items():
             for kind, first, second in comparisons(sides):
                 one = difference(sides[first], sides[second])
                 if one is not None:
                     found.setdefault((kind, first, second), {})[place] = one
-        single = [(what, place, [one]) for what, of in found.items() for place, one in of.items()]
-        single.sort(key=lambda item: list(widths).index(item[1]))
-        yield from _family(key, single)
+        yield from _family(
+            key, [(what, place, [of[place]]) for place in widths for what, of in found.items() if place in of]
+        )
         yield from _family(key, [(what, None, [*of.values()]) for what, of in found.items() if len(of) > 1])
 
 
-def _family(
-    cell: tuple[Any, ...], tests: list[tuple[tuple[str, Side, Side], int | None, list[Difference]]]
-) -> Iterator[dict[str, Any]]:
+def _family(cell: tuple[Any, ...], tests: Sequence[Test]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a family of tests."""
     estimates = [estimate(differences) for *_, differences in tests]
     adjusted = statistics.holm(np.array([float(found.p()) for found in estimates]))

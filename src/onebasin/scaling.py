@@ -86,15 +86,14 @@ def fit(
             changed.append(_law(widths, others, resolution) if np.isfinite(mean) else np.full(3, np.nan))
         without.append(np.array(changed))
     found = statistics.jackknife(estimate, without)
-    beta = [float(bound[1]) for bound in found.bounds()]
+    beta_low, beta_high = (float(bound[1]) for bound in found.bounds())
     # The square is corrected for its bias: noise of the means adds to it, and only to it.
-    deviation = [float(np.sqrt(np.maximum(bound[2], 0))) for bound in found.bounds(corrected=True)]
+    off_low, off_high = (float(np.sqrt(np.maximum(bound[2], 0))) for bound in found.bounds(corrected=True))
     logs = np.linspace(0, np.log2(reach * widths[-1]), 1001) * np.log(2)
     heights = statistics.jackknife(_heights(estimate, logs), [_heights(law, logs) for law in without])
-    crossings = [_crossing(logs, curve - np.log(threshold)) for curve in (heights.value, *heights.bounds())]
-    return Law(
-        float(np.exp(estimate[0])), float(estimate[1]), *beta, float(np.sqrt(estimate[2])), *deviation, *crossings
-    )
+    at, low, high = (_crossing(logs, curve - np.log(threshold)) for curve in (heights.value, *heights.bounds()))
+    factor, root = float(np.exp(estimate[0])), float(np.sqrt(estimate[2]))
+    return Law(factor, float(estimate[1]), beta_low, beta_high, root, off_low, off_high, at, low, high)
 
 
 def rows(width: Iterable[Mapping[str, Any]], *, resolution: float, reach: float) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 A network enters every path that begins or ends at it, so that paths are not independent, and networks are what varies.
 Networks are therefore left out one by one, and not paths (the jackknife of Quenouille and Tukey; Efron and Tibshirani
-1993, chapter 11): how the estimate changes without each of them says how far it may be off, and Student's t distribution
-how sure that is with few networks (Miller 1974).
+1993, chapter 11): how the estimate changes without each of them says how far it may be off, and Student's t
+distribution how sure that is with few networks (Miller 1974).
 """
 
 from __future__ import annotations

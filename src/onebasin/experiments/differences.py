@@ -45,7 +45,9 @@ COLUMNS = (
     Column("low", NUMBER, "lower bound of its 95 % interval, by the jackknife over networks; empty with too few", True),
     Column("high", NUMBER, "upper bound of the interval", True),
     Column("networks", WHOLE, "number of networks that were left out one by one, of all widths together"),
-    Column("p", NUMBER, "two-sided p value of no difference, of Student's t distribution; empty without interval", True),
+    Column(
+        "p", NUMBER, "two-sided p value of no difference, of Student's t distribution; empty without interval", True
+    ),
     Column(
         "p_holm",
         NUMBER,

@@ -52,8 +52,8 @@ COLUMNS = (
     Column(
         "deviation_low",
         NUMBER,
-        "lower bound of the 95 % interval of the deviation without the noise of few networks, which only adds to it, so "
-        "that the interval may lie below it; 0 where the law may hold, and empty as that of beta",
+        "lower bound of the 95 % interval of the deviation without the noise of few networks, which only adds to it, "
+        "so that the interval may lie below it; 0 where the law may hold, and empty as that of beta",
         optional=True,
     ),
     Column("deviation_high", NUMBER, "upper bound of the interval", True),
