@@ -92,6 +92,8 @@ def fit(
     logs = np.linspace(0, np.log2(reach * widths[-1]), 1001) * np.log(2)
     heights = statistics.jackknife(_heights(estimate, logs), [_heights(law, logs) for law in without])
     at, low, high = (_crossing(logs, curve - np.log(threshold)) for curve in (heights.value, *heights.bounds()))
+    if estimate[1] <= 0:  # what rises falls under nothing
+        at = high = None
     factor, root = float(np.exp(estimate[0])), float(np.sqrt(estimate[2]))
     return Law(factor, float(estimate[1]), beta_low, beta_high, root, off_low, off_high, at, low, high)
 
@@ -146,12 +148,13 @@ def _heights(laws: np.ndarray, logs: np.ndarray) -> np.ndarray:
 
 
 def _crossing(logs: np.ndarray, curve: np.ndarray) -> float | None:
-    """Return the first width at which a curve over the logarithms of widths is under 0; None where it is nowhere."""
-    under = np.flatnonzero(curve < 0)
-    if not len(under):
-        return None
-    last = under[0]
-    if last == 0:
-        return float(np.exp(logs[0]))
-    share = curve[last - 1] / (curve[last - 1] - curve[last])
-    return float(np.exp(logs[last - 1] + share * (logs[last] - logs[last - 1])))
+    """Return the width at which a curve over the logarithms of widths falls under 0.
+
+    It is the first of them where the curve is under 0 everywhere, and None where it does not fall under 0.
+    """
+    falls = np.flatnonzero((curve[:-1] >= 0) & (curve[1:] < 0))
+    if not len(falls):
+        return float(np.exp(logs[0])) if (curve < 0).all() else None
+    last = falls[0]
+    share = curve[last] / (curve[last] - curve[last + 1])
+    return float(np.exp(logs[last] + share * (logs[last + 1] - logs[last])))

@@ -70,6 +70,10 @@ def test_zeros_and_noise_hardly_count():
 def test_what_does_not_fall_is_not_reached():
     rising = scaling.fit(barriers(-0.1, 0.3), resolution=0.003, reach=16)
     assert rising.beta < 0 and rising.crossing is rising.crossing_low is rising.crossing_high is None
+    low = scaling.fit(barriers(-0.1, 0.001), resolution=1e-6, reach=2)
+    assert low.crossing is low.crossing_high is None
+    gone = scaling.fit(barriers(0.1, 0.001), resolution=1e-6, reach=2)
+    assert gone.crossing == gone.crossing_low == gone.crossing_high == 1
     slow = scaling.fit(barriers(0.2, 1.0), resolution=0.003, reach=16)
     assert slow.crossing is None  # 3e8 lies beyond 16 times the largest width
     near = barriers(0.75, 4.0)  # which crosses at 1170
