@@ -28,9 +28,12 @@ class Law:
     Attributes:
         factor: barrier at width 1, in the unit of the metric.
         beta: the exponent; positive where barriers fall.
-        deviation: root mean square of the logarithm of mean barrier over law, with the weights of the fit.
         beta_low: lower bound of the 95 % interval of beta; nan where a width has too few networks.
         beta_high: upper bound.
+        deviation: root mean square of the logarithm of mean barrier over law, with the weights of the fit.
+        deviation_low: lower bound of the 95 % interval of what it would be with endless networks of each width; 0 where
+            the law may hold.
+        deviation_high: upper bound.
         crossing: the width at which the law falls under the threshold; None where it does not within `reach`.
         crossing_low: lower bound of the 95 % interval of that width; None where it does not within `reach`.
         crossing_high: upper bound.
@@ -38,9 +41,11 @@ class Law:
 
     factor: float
     beta: float
-    deviation: float
     beta_low: float
     beta_high: float
+    deviation: float
+    deviation_low: float
+    deviation_high: float
     crossing: float | None
     crossing_low: float | None
     crossing_high: float | None
@@ -55,8 +60,9 @@ def fit(
 ) -> Law | None:
     """Fit the law to the barriers of some widths.
 
-    Intervals are bootstrap intervals over networks. The networks of different widths are independent, although they
-    share their seeds, for each width trains its own: they are resampled width by width.
+    Intervals are those of the jackknife over networks. The networks of different widths are independent, although they
+    share their seeds, for each width trains its own: they are left out width by width. The interval of the crossing is
+    where that of the law's logarithm holds the threshold (Fieller 1954), from width 1 on.
 
     Args:
         barriers: for each width the barriers [paths], and the k distinct networks of each path [paths, k].
@@ -71,21 +77,25 @@ def fit(
     means = np.array([np.mean(barriers[width][0]) for width in widths])
     if (means > 0).sum() < 2 or not np.isfinite(means).all():
         return None
-    estimate = _line(widths, means, resolution)
-    left_out = []
+    estimate, without = _law(widths, means, resolution), []
     for index, width in enumerate(widths.tolist()):
-        values, networks = barriers[width]
-        kept = [values[(networks != name).all(axis=1)] for name in np.unique(networks)]
-        if not all(map(len, kept)):
-            return _law(widths, means, estimate, np.full((1, 2), np.nan), resolution, reach, threshold)
         changed = []
-        for part in kept:
+        for mean in statistics.means_without(*barriers[width]):
             others = means.copy()
-            others[index] = part.mean()
-            changed.append(_line(widths, others, resolution))
-        left_out.append(np.array(changed))
-    draws = statistics.resample(estimate, left_out)
-    return _law(widths, means, estimate, draws, resolution, reach, threshold)
+            others[index] = mean
+            changed.append(_law(widths, others, resolution) if np.isfinite(mean) else np.full(3, np.nan))
+        without.append(np.array(changed))
+    found = statistics.jackknife(estimate, without)
+    beta_low, beta_high = (float(bound[1]) for bound in found.bounds())
+    # The square is corrected for its bias: noise of the means adds to it, and only to it.
+    off_low, off_high = (float(np.sqrt(np.maximum(bound[2], 0))) for bound in found.bounds(corrected=True))
+    logs = np.linspace(0, np.log2(reach * widths[-1]), 1001) * np.log(2)
+    heights = statistics.jackknife(_heights(estimate, logs), [_heights(law, logs) for law in without])
+    at, low, high = (_crossing(logs, curve - np.log(threshold)) for curve in (heights.value, *heights.bounds()))
+    if estimate[1] <= 0:  # what rises falls under nothing
+        at = high = None
+    factor, root = float(np.exp(estimate[0])), float(np.sqrt(estimate[2]))
+    return Law(factor, float(estimate[1]), beta_low, beta_high, root, off_low, off_high, at, low, high)
 
 
 def rows(width: Iterable[Mapping[str, Any]], *, resolution: float, reach: float) -> Iterator[dict[str, Any]]:
@@ -122,40 +132,29 @@ def _weights(means: np.ndarray, resolution: float) -> np.ndarray:
     return means**2 / (means**2 + resolution**2)
 
 
-def _line(widths: np.ndarray, means: np.ndarray, resolution: float) -> np.ndarray:
-    """Return log c and beta."""
-    weights = np.sqrt(_weights(means, resolution))
+def _law(widths: np.ndarray, means: np.ndarray, resolution: float) -> np.ndarray:
+    """Return log c, beta, and the weighted mean square of the logarithm of mean barrier over law."""
+    weights = _weights(means, resolution)
     heights = np.log(np.where(means > 0, means, 1.0))  # a mean of 0 has no weight
     design = np.stack([np.ones(len(widths)), -np.log(widths)], axis=1)
-    found: np.ndarray = np.linalg.lstsq(design * weights[:, None], heights * weights, rcond=None)[0]
-    return found
+    roots = np.sqrt(weights)
+    line: np.ndarray = np.linalg.lstsq(design * roots[:, None], heights * roots, rcond=None)[0]
+    return np.array([*line, (weights * (heights - design @ line) ** 2).sum() / weights.sum()])
 
 
-def _law(
-    widths: np.ndarray,
-    means: np.ndarray,
-    estimate: np.ndarray,
-    draws: np.ndarray,
-    resolution: float,
-    reach: float,
-    threshold: float,
-) -> Law:
-    weights = _weights(means, resolution)
-    height = np.log(np.where(means > 0, means, 1.0))
-    squares = (height - estimate[0] + estimate[1] * np.log(widths)) ** 2
-    limit = reach * float(widths[-1])
-    crossings = [*_crossing(estimate[None], threshold), *statistics.bounds(_crossing(draws, threshold))]
-    return Law(
-        float(np.exp(estimate[0])),
-        float(estimate[1]),
-        float(np.sqrt((weights * squares).sum() / weights.sum())),
-        *statistics.bounds(draws[:, 1]),
-        *(float(width) if width <= limit else None for width in crossings),
-    )
+def _heights(laws: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Return the logarithms of laws [..., 3] at the logarithms of widths [K]: [..., K]."""
+    return laws[..., :1] - laws[..., 1:2] * logs
 
 
-def _crossing(lines: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the widths at which lines [K, 2] fall under the threshold; infinite for one that does not fall."""
-    height, beta = lines[:, 0] - np.log(threshold), lines[:, 1]
-    with np.errstate(over="ignore"):
-        return np.exp(np.divide(height, beta, out=np.full_like(beta, np.inf), where=(beta > 0) | np.isnan(beta)))
+def _crossing(logs: np.ndarray, curve: np.ndarray) -> float | None:
+    """Return the width at which a curve over the logarithms of widths falls under 0.
+
+    It is the first of them where the curve is under 0 everywhere, and None where it does not fall under 0.
+    """
+    falls = np.flatnonzero((curve[:-1] >= 0) & (curve[1:] < 0))
+    if not len(falls):
+        return float(np.exp(logs[0])) if (curve < 0).all() else None
+    last = falls[0]
+    share = curve[last] / (curve[last] - curve[last + 1])
+    return float(np.exp(logs[last] + share * (logs[last + 1] - logs[last])))

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
-from onebasin import figures, scaling, seeding, tables
+from onebasin import differences, figures, scaling, seeding, tables
 from onebasin.experiments import methods as methods_room
 from onebasin.experiments import rooms
 from onebasin.figures import panels as panels_module
@@ -95,8 +95,14 @@ def methods_frame():
 def scaling_frame():
     rows = (row for row in barriers(curves()) if row["width"] != 128 or row["claim"] != "strong")
     frame = pd.DataFrame(list(scaling.rows(rows, resolution=0.003, reach=16)))
-    optional = ["beta_low", "beta_high", "crossing", "crossing_low", "crossing_high"]
+    optional = ["beta_low", "beta_high", "deviation_low", "deviation_high", "crossing", "crossing_low", "crossing_high"]
     return frame.astype(dict.fromkeys(optional, "float64"))
+
+
+def differences_frame():
+    rows = [row for row in barriers(curves()) if row["width"] != 128 or row["claim"] != "strong"]
+    frame = pd.DataFrame(list(differences.rows(rows)))
+    return frame.astype({"width": "Int64"} | dict.fromkeys(["low", "high", "p", "p_holm"], "float64"))
 
 
 def consensus_frame():
@@ -334,6 +340,7 @@ FRAMES = {
     "pairs": pairs_frame,
     "width": width_frame,
     "scaling": scaling_frame,
+    "differences": differences_frame,
     "simplex": simplex_frame,
     "cycles": cycles_frame,
     "embedding": embedding_frame,
@@ -510,7 +517,7 @@ def test_intervals_below_all_measurements_go_on_to_the_end_of_the_axis():
     frame = width_frame(models={"mlp": [16]}, claims=CLAIMS[:1])
     frame = frame[(frame["metric"] == "loss") & (frame["split"] == "train")]
     frame["barrier"] = [1.1, 9.0, 1.2, 9.0, 1.3, 9.0]
-    low, high = interval(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int))
+    low, high = interval(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int), barriers=True)
     axis = figures.draw("width", frame).axes[0]
     end = axis.get_ylim()[0]
     assert low < end < 1
@@ -609,6 +616,23 @@ def test_scaling_draws_every_law():
     figure.draw_without_rendering()
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["no permutation", "weak, weight matching"] and "strong, merge-many, weights" in labels
+
+
+def test_differences_draws_every_comparison_at_three_widths_and_over_all():
+    frame = differences_frame()
+    figure = figures.draw("differences", frame)
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["width 16", "width 64", "width 128", "all widths"]
+    assert [axis.get_title() for axis in visible(figure)[4:]] == ["width 4", "width 8", "all widths"]
+    part = frame[(frame["metric"] == "error") & (frame["model"] == "mlp")]
+    for axis, width in zip(figure.axes[:4], (16, 64, 128, None), strict=True):
+        here = part[part["width"].isna() if width is None else (part["width"] == width).fillna(False)]
+        drawn = [line.get_xdata()[0] for line in axis.lines if line.get_gid() == "measurement"]
+        np.testing.assert_allclose(np.sort(drawn), np.sort(here["difference"]))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[:2] == ["weak: weights − none", "weak: activations − none"] and len(labels) == 3 + 6 + 3
+    assert "weights, strong − weak" in labels and "merge-weights − weights, weak" in labels
+    loss = figures.draw("differences", frame[frame["metric"] == "loss"])
+    assert loss.get_supxlabel() == "loss barrier (nats): second less first"
 
 
 def test_consensus_draws_every_measurement_of_the_test_images():

@@ -39,7 +39,7 @@ TINY = {
     "simplex": {"widths": [4], "resolution": 3},
     "pruning": {"widths": [4], "levels": 2, "fraction": 0.5, "points": 3},
     "tickets": {"levels": [2]},
-    "experiments": ["pairs", "width", "scaling", "simplex", "consensus", "methods"],
+    "experiments": ["pairs", "width", "scaling", "differences", "simplex", "consensus", "methods"],
     "consensus": {"widths": [4], "mixtures": 2},
 }
 

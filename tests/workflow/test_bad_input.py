@@ -250,7 +250,11 @@ DETAILS = {
     "empty models": ({"models": []}, "models", "a list of at least 1 items"),
     "empty widths": ({"models": [{**MLP, "widths": []}]}, "models[0].widths", WIDTHS),
     "empty matching": ({"matching": []}, "matching", "a list of at least 1 items"),
-    "empty experiments": ({"experiments": []}, "experiments", "pairs, width, scaling, simplex, consensus, methods"),
+    "empty experiments": (
+        {"experiments": []},
+        "experiments",
+        "pairs, width, scaling, differences, simplex, consensus, methods",
+    ),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),
     "unknown kernel": ({"matching": [{**WEIGHTS, "kernel": "loglinear"}]}, "matching[0].kernel", "linear, cosine"),

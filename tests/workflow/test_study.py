@@ -19,7 +19,7 @@ PAIRS = list(itertools.combinations(SEEDS, 2))
 CELLS = ("mlp/width4", "mlp/width8", "cnn/width2")
 METHODS = ("weights", "activations")
 FRAMES = ("merge-weights", "universe-activations")
-EXPERIMENTS = ("pairs", "width", "scaling", "simplex", "consensus", "methods")
+EXPERIMENTS = ("pairs", "width", "scaling", "differences", "simplex", "consensus", "methods")
 POINTS = 5
 # Weights, activations: of every triple, one is the reference.
 TRIPLES = len(SEEDS) * 3
@@ -137,6 +137,17 @@ def test_scaling_has_a_law_for_every_series_of_two_widths(study):
     assert len(series) == len(rows) == len(expected) * 2 * 2
 
 
+def test_differences_has_every_comparison_at_every_width_and_over_all(study):
+    rows = table(study, "differences")
+    # Weak: none and two methods; strong: none, two methods and two frames; claims: the methods and the frames.
+    comparisons = 3 + 10 + 4
+    over = [row for row in rows if row["width"] is None]
+    assert len(rows) - len(over) == len(CELLS) * comparisons * 2 * 2
+    assert len(over) == comparisons * 2 * 2 and {row["model"] for row in over} == {"mlp"}
+    assert {row["networks"] for row in rows if row["width"]} == {4} and {row["networks"] for row in over} == {8}
+    assert all(row["low"] <= row["difference"] <= row["high"] and row["p"] <= row["p_holm"] for row in rows)
+
+
 def test_consensus_has_every_line_mean_and_simplex_of_each_number_of_networks(study):
     rows = table(study, "consensus")
     assert {(row["model"], row["width"]) for row in rows} == {("mlp", 4)}
@@ -220,9 +231,8 @@ def test_the_order_of_keys_changes_nothing(study, tiny):
     assert study.plan(*study.configure(tiny)) == {}
 
 
-DRAWN = {f"{name}_{kind}" for name in ("pairs", "width", "scaling", "methods") for kind in ("table", "figure")} | {
-    "all"
-}
+FROM_CURVES = ("pairs", "width", "scaling", "differences", "methods")
+DRAWN = {f"{name}_{kind}" for name in FROM_CURVES for kind in ("table", "figure")} | {"all"}
 TRIANGLES = {f"{name}_{kind}" for name in ("simplex", "consensus") for kind in ("measure", "table", "figure")}
 
 
@@ -276,7 +286,7 @@ def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
     simplex = {"simplex_measure", "simplex_table", "simplex_figure"}
     assert study.plan(*study.configure(tiny)) == dict.fromkeys({*simplex, "all"}, 1)
     tiny["simplex"]["resolution"] = 3
-    tiny["scaling"] = {"reach": 2}
+    tiny["scaling"] = {"reach": 3}
     assert study.plan(*study.configure(tiny)) == {"scaling_table": 1, "scaling_figure": 1, "all": 1}
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PLACE, CATEGORY = 30, "Scaling"
+VERSION = 2
 NEEDS = Needs(networks=3, purpose="a pair aligned to a third network", points=None, gathers={"table width": ()})
 SETTINGS: dict[str, Any] = {
     "resolution": {
@@ -45,9 +46,17 @@ COLUMNS = (
     Column("widest", WHOLE, "the greatest of them"),
     Column("factor", NUMBER, "barrier at width 1 by the law factor · width^(-beta), in the unit of the metric"),
     Column("beta", NUMBER, "exponent of the law; positive where barriers fall with width"),
-    Column("deviation", NUMBER, "root mean square deviation of the logarithm of mean barriers from the law"),
     Column("beta_low", NUMBER, "lower bound of the 95 % interval of beta; empty with too few networks for one", True),
     Column("beta_high", NUMBER, "upper bound of the interval", True),
+    Column("deviation", NUMBER, "root mean square deviation of the logarithm of mean barriers from the law"),
+    Column(
+        "deviation_low",
+        NUMBER,
+        "lower bound of the 95 % interval of the deviation without the noise of few networks, which only adds to it, "
+        "so that the interval may lie below it; 0 where the law may hold, and empty as that of beta",
+        optional=True,
+    ),
+    Column("deviation_high", NUMBER, "upper bound of the interval", True),
     Column(
         "crossing",
         NUMBER,

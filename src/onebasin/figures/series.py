@@ -58,7 +58,7 @@ def series(
     Args:
         axis: where to draw.
         table: the measurements, one a row; rows at the same place have one mean.
-        column: what is drawn.
+        column: what is drawn; in a column `barrier` the intervals are those of barriers.
         mark: how.
         places: the x of each row, and how far measurements spread about it, as ``beside`` gives them.
         networks: the columns that name the networks of a measurement, or the networks themselves, [rows, k].
@@ -87,8 +87,8 @@ def series(
     centres = np.unique(at[finite])
     groups = [finite & (at == centre) for centre in centres]
     means = [values[group].mean() for group in groups]
-    bounds = np.reshape([interval(values[group], members[group]) for group in groups], (-1, 2))
-    low, high = np.maximum(bounds, least).T
+    bounds = [interval(values[group], members[group], barriers=column == "barrier") for group in groups]
+    low, high = np.maximum(np.reshape(bounds, (-1, 2)), least).T
     ends = [[(centre, bottom), (centre, top)] for centre, bottom, top in zip(centres, low, high, strict=True)]
     axis.add_collection(LineCollection(ends, colors=mark.colour, linewidths=1.0, zorder=3), autolim=whole)
     axis.plot(
