@@ -60,18 +60,28 @@ def _seeds(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(seeds=(rows["a"] != rows["b"]).map({False: "one", True: "two"}))
 
 
+def _remaining(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give means over all widths the width 0, and say as a number which differences Holm's correction leaves."""
+    return rows.assign(width=rows["width"].fillna(0), remains=(rows["holm"] == "yes").astype(float))
+
+
 DIGITS = 6
 ERROR = {"metric": "error"}
 TRAIN = {"metric": "error", "split": "train"}
 SUMMARIES = {
     "width": Summary("model width method claim split", "barrier", "reference a b", ERROR),
     "scaling": Summary(
-        "model method claim split", "narrowest widest beta beta_low beta_high crossing crossing_low crossing_high",
+        "model method claim split",
+        "narrowest widest beta beta_low beta_high crossing crossing_low crossing_high deviation deviation_low "
+        "deviation_high",
         "", ERROR,
     ),
-    "consensus": Summary(
-        "model width method correction count split", "value baseline", "", {"metric": "error", "over": "mean"}
+    "differences": Summary(
+        "model width split kind first_claim first second_claim second", "difference low high networks remains", "",
+        ERROR, _remaining,
     ),
+    "consensus": Summary("model width method correction count over split", "value baseline barrier", "", ERROR),
+    "control": Summary("model width kind method split", "middle end_a end_b", "a b", ERROR),
     "methods": Summary("model width method claim", "barrier objective", "a b", TRAIN),
     "trajectory": Summary("model width method found epoch", "barrier", "a b", TRAIN),
     "stability": Summary("model width method first second", "fixed", "a b", {}, _weighted),
@@ -117,7 +127,7 @@ def interval(rows: pd.DataFrame, value: str, networks: list[str]) -> tuple[float
     """Return the 95 % interval of the mean of a column over rows that share networks."""
     names = rows[networks].dropna(axis="columns", how="all").astype(str).agg("-".join, axis="columns")
     members = np.array([list(map(int, name.split("-"))) for name in names])
-    return statistics.interval(rows[value].to_numpy(dtype=float), members)
+    return statistics.interval(rows[value].to_numpy(dtype=float), members, barriers=value == "barrier")
 
 
 def _means(rows: pd.DataFrame, summary: Summary) -> pd.DataFrame:
