@@ -196,6 +196,17 @@ def crossing(scaling: Table, **keys: Any) -> str:
     return f"{'not reached' if np.isnan(at) else texts[0]} [{texts[1]}, {texts[2]}]{beyond}"
 
 
+def difference(differences: Table, remaining: str = "+", **keys: Any) -> str:
+    """Write a difference with its interval, and a mark where Holm's correction leaves it."""
+    value, low, high = (places(getattr(differences, name)(**keys), 2)[0] for name in ("difference", "low", "high"))
+    return f"{value} [{low}, {high}]{remaining if differences.remains(**keys)[0] else ''}"
+
+
+def bounded(table: Table, column: str, **keys: Any) -> list[str]:
+    """Return a number with its interval, as three numbers of two decimals."""
+    return [places(getattr(table, name)(**keys), 2)[0] for name in (column, f"{column}_low", f"{column}_high")]
+
+
 def names(page: str, fresh: Mapping[str, Summaries] | None = None) -> dict[str, Any]:
     """Return what the expressions of a page may use: tables of its study, others by `study`, and the functions above.
 
@@ -209,10 +220,11 @@ def names(page: str, fresh: Mapping[str, Summaries] | None = None) -> dict[str, 
         return {name: Table(name, rows) for name, rows in found.items()}
 
     functions = (
-        places, number, percent, span, networks, weak, strong, each, falls, below, table, exponent, crossing
+        places, number, percent, span, networks, weak, strong, each, falls, below, table, exponent, crossing,
+        difference, bounded,
     )  # fmt: skip
     known = {function.__name__: function for function in functions}
-    return {**known, "study": lambda name: SimpleNamespace(**tables(name)), **tables(PAGES[page])}
+    return {"np": np, **known, "study": lambda name: SimpleNamespace(**tables(name)), **tables(PAGES[page])}
 
 
 def fill(text: str, known: dict[str, Any]) -> tuple[str, list[Problem]]:
@@ -298,7 +310,9 @@ def _fill_block(source: str, body: str, line: int, known: dict[str, Any]) -> tup
             elif isinstance(value, str) and value.startswith("|"):
                 return value, _compare(body, value, line)
             else:
-                wanted += [(text, expression) for text in _texts(value)]
+                # What is written like an exception is none of the numbers of the paragraph.
+                texts = [text for text in _texts(value) if not any(re.fullmatch(other, text) for other in EXCEPTIONS)]
+                wanted += [(text, expression) for text in texts]
     except Exception as error:  # whatever an expression raises, the reader needs the line
         return body, [Problem(line, f"{type(error).__name__}: {error}")]
     tokens = list(_tokens(body))
