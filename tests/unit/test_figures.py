@@ -10,8 +10,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
 from onebasin import differences, figures, scaling, seeding, tables
+from onebasin.experiments import control, rooms
 from onebasin.experiments import methods as methods_room
-from onebasin.experiments import rooms
 from onebasin.figures import panels as panels_module
 from onebasin.figures import style
 from onebasin.landscape import compositions
@@ -118,6 +118,19 @@ def consensus_frame():
             barrier = 0.6 * width**-0.3 * (1 + 0.05 * members[0])
             which = {**about, "width": width, "over": over, "mixed": "-".join(map(str, members)), "metric": metric}
             rows.append({**which, "value": barrier + 0.1, "baseline": 0.1, "barrier": barrier})
+    return pd.DataFrame(rows)
+
+
+def control_frame():
+    rows = []
+    cells = itertools.product(MODELS.items(), control.KINDS, ("none", "weights"), ((0, 1), (2, 3)), ("train", "test"))
+    for (model, widths), kind, method, (a, b), split in cells:
+        if kind == "random labels" and split == "test":
+            continue
+        for width, metric in itertools.product(widths, ("loss", "error")):
+            about = {"model": model, "width": width, "kind": kind, **named(method), "a": a, "b": b, "split": split}
+            values = {"middle": 0.5 * width**-0.3 + 0.01 * a, "end_a": 0.1, "end_b": 0.2}
+            rows.append({**about, "metric": metric, **values})
     return pd.DataFrame(rows)
 
 
@@ -347,6 +360,7 @@ FRAMES = {
     "transfer": transfer_frame,
     "transfer_masks": transfer_masks_frame,
     "consensus": consensus_frame,
+    "control": control_frame,
     "methods": methods_frame,
     "instability": instability_frame,
     "correction": correction_frame,

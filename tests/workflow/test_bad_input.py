@@ -253,7 +253,7 @@ DETAILS = {
     "empty experiments": (
         {"experiments": []},
         "experiments",
-        "pairs, width, scaling, differences, simplex, consensus, methods",
+        "pairs, width, scaling, differences, simplex, consensus, control, methods",
     ),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),

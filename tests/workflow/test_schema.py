@@ -45,13 +45,14 @@ def test_every_key_is_described_and_bounded():
         if path == () or len(path) == 1 and path[0] in DEFS:
             continue
         assert schema.get("description"), path
-        kind = schema["type"]
-        if kind in ("integer", "number"):
-            assert {"enum", "minimum", "exclusiveMinimum"} & schema.keys(), path
-        elif kind == "string":
-            assert {"enum", "pattern", "minLength"} & schema.keys(), path
-        else:
-            assert kind in ("array", "object", "boolean"), path
+        for one in schema.get("anyOf", [schema]):
+            kind = "string" if "enum" in one else one["type"]
+            if kind in ("integer", "number"):
+                assert {"minimum", "exclusiveMinimum"} & one.keys(), path
+            elif kind == "string":
+                assert {"enum", "pattern", "minLength"} & one.keys(), path
+            else:
+                assert kind in ("array", "object", "boolean"), path
 
 
 def test_no_section_takes_unknown_keys():
