@@ -122,11 +122,13 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[0.25, 1, 2, 4, 8, 16])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--plot", help="file of a figure: the share of units against the noise, by each method")
     parser.add_argument("--groups", action="store_true", help="name the groups that were not found")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     print("| network | noise | method | units | groups | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    shares: dict[tuple[str, str, float], list[float]] = {}
     for name in arguments.networks or NETWORKS:
         for noise in arguments.noise:
             for seed in range(arguments.seeds):
@@ -155,10 +157,39 @@ def main() -> None:
                         found = match.activations(sym, model, state, partner, example).permutation
                     seconds = time.perf_counter() - start
                     share, wrong = recovered(sym, found, planted)
+                    shares.setdefault((name, method, noise), []).append(share)
                     groups = f"{len(planted) - len(wrong)}/{len(planted)}"
                     print(f"| {name} | {noise:g} | {method} | {share:.4f} | {groups} | {seconds:.2f} |", flush=True)
                     if arguments.groups and wrong:
                         print("  ", ", ".join(f"{group} ({sym.groups[group].size})" for group in wrong))
+    if arguments.plot:
+        plot(shares, arguments.plot)
+
+
+def plot(shares: Mapping[tuple[str, str, float], list[float]], path: str) -> None:
+    """Draw the mean share of units that were found against the noise, a panel for each network.
+
+    Args:
+        shares: of all seeds, by network, method and noise.
+        path: of the figure.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(name for name, _, _ in shares))
+    figure = Figure(figsize=(2.4 * len(names), 2.4), layout="constrained")
+    axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axis, name in zip(axes, names, strict=True):
+        for method in METHODS:
+            points = [(noise, sum(s) / len(s)) for (n, m, noise), s in shares.items() if (n, m) == (name, method)]
+            if points:
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1, label=method)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axis.set_title(name)
+        axis.set_xlabel("noise / spread of the weights")
+    axes[0].set_ylabel("share of units found")
+    axes[0].legend(fontsize=6)
+    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ PAGES = {
     "docs/results.md": "digits",
     "docs/experiments.md": "digits",
     "docs/strong-connectivity.md": "strong",
+    "docs/evidence/digits-ten/README.md": "evidence/digits-ten",
 }  # and their studies
 DEFAULTS = {"split": "train", "over": "mean"}
 THRESHOLD = 0.02  # error barriers below it count as none, so that no other number is written like it
@@ -56,7 +57,7 @@ THRESHOLD = 0.02  # error barriers below it count as none, so that no other numb
 EXCEPTIONS = {
     r"(?<!\d)\.02(?!\d)": "the threshold",
     r"95\s%\sinterval": "the level of intervals",
-    r"Python\s3\.\d+": "a version",
+    r"Python\s3\.\d+|PyTorch\s2\.\d+": "a version",
     r"arXiv\s\d{4}\.\d+": "a paper",
 }
 # Code, targets of links and exceptions are passed over.
@@ -258,7 +259,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     fresh = {}
     if given.results:
-        fresh = {given.results.resolve().name: summaries.summarise(given.results)}
+        name = given.results.resolve().name
+        study = next((study for study in PAGES.values() if Path(study).name == name), name)
+        fresh = {study: summaries.summarise(given.results)}
         if not all(fresh.values()):
             parser.error(f"{given.results} has no tables")
     if given.write:
