@@ -20,7 +20,7 @@ STAGES = {
     "merge_many": 2,
     "universe": 2,
     # Learned through the loss, for pairs and for frames.
-    "sinkhorn": 2,
+    "sinkhorn": 3,
     # Mixtures of networks, and what is measured of them.
     "mixtures": 1,
 }

@@ -52,7 +52,7 @@ def sinkhorn(
     temperature: float = 0.1,
     noise: float = 0.1,
     batch_size: int = 256,
-    concentration: float | None = None,
+    concentration: float = 1.0,
     exchanges: int = 20,
     restarts: int = 1,
     n_images: int | None = None,
@@ -74,8 +74,7 @@ def sinkhorn(
         temperature: what logits are divided by.
         noise: spread of the noise on logits, which falls to half of it.
         batch_size: images of a step.
-        concentration: of the Dirichlet distribution of mixtures: 1 is even over the simplex, less favours its edges;
-            None for 2 over the number of networks.
+        concentration: of the Dirichlet distribution of mixtures: 1 is even over the simplex, less favours its edges.
         exchanges: at most so many pairs of units change places at the end.
         restarts: how often to learn from the start, with other noise; what gives the lowest loss of mixtures wins.
         n_images: use only the first so many images; None for all.
@@ -90,7 +89,6 @@ def sinkhorn(
         ValueError: for a bad argument.
     """
     start = time.perf_counter()
-    concentration = 2 / len(states) if concentration is None else concentration
     if min(steps, batch_size, restarts) < 1 or min(noise, exchanges) < 0 or not min(lr, temperature, concentration) > 0:
         raise ValueError(
             "steps, batch_size and restarts must be at least 1, noise and exchanges at least 0, lr, temperature and "
