@@ -95,7 +95,7 @@ def chosen(widths: Series) -> list[int]:
 def method_labels(table: DataFrame) -> dict[str, str]:
     """Return what each method of a table is: its algorithm and, in a common frame, what it compares.
 
-    Methods that are the same have their names behind it.
+    Methods that are the same have their names behind it, or have these alone where they say as much.
 
     Args:
         table: has the columns method, algorithm and compared.
@@ -105,7 +105,10 @@ def method_labels(table: DataFrame) -> dict[str, str]:
         label = ALGORITHMS.get(algorithm, algorithm)
         labels[method] = label if algorithm in ("none", "sinkhorn", compared) else f"{label}, {compared}"
     twice = Counter(labels.values())
-    return {method: f"{label} ({method})" if twice[label] > 1 else label for method, label in labels.items()}
+    return {
+        method: label if twice[label] == 1 else method if label in method else f"{label} ({method})"
+        for method, label in labels.items()
+    }
 
 
 def method_marks(table: DataFrame) -> dict[str, Mark]:
