@@ -331,8 +331,17 @@ class Work:
         return bool(trains and self.estimate.training(wildcards.model)["compile"])
 
 
+def in_frames(networks: int) -> int:
+    """Return as how many matchings of each kind it counts to bring so many networks into common frames.
+
+    Each network is matched with the others together, a few times, so that this grows with their number: fitted to
+    frames of 4 and of 100 networks.
+    """
+    return math.ceil(1.5 * networks)
+
+
 def matchings_of(frame: Settings) -> list[dict[str, Any]]:
-    """Return what a common frame is counted as: matchings of two networks, for each pair of networks."""
+    """Return what a common frame is counted as: matchings of two networks, as often as `in_frames` says."""
     options = frame["options"]
     if frame["similarity"] == "activations":
         times = 2

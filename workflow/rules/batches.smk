@@ -168,7 +168,7 @@ class Alignment:
 
 
 def matchings_of_frames(names):
-    """What frames are counted as: matchings of two networks, for each pair of networks."""
+    """What frames are counted as: matchings of two networks."""
     return [matching for name in names for matching in matchings_of(FRAMES[name])]
 
 
@@ -181,7 +181,7 @@ def amount_of_frames(wildcards):
     """What a job does."""
     names = frames_in_hand(wildcards)
     return Amount(
-        matchings=math.comb(len(SEEDS), 2),
+        matchings=in_frames(len(SEEDS)),
         methods=matchings_of_frames(names),
         networks=2 * len(SEEDS),
     )
@@ -319,7 +319,7 @@ class Measurement:
         work = self.room.work(self.settings(wildcards), counts)
         framings = work.get("framings", 0)
         return Amount(
-            matchings=framings or work.get("matchings", 0),
+            matchings=in_frames(framings) or work.get("matchings", 0),
             methods=matchings_of_frames([frame["name"] for frame in frames]) if framings else methods,
             evaluations=math.ceil(work.get("evaluations", 0) / self.shares),
             correction=work.get("correction"),

@@ -21,7 +21,7 @@ from onebasin.landscape import paths
 from onebasin.study.shares import share
 from workflow import own_code, records, validation
 from workflow.batches import Batch, unique
-from workflow.estimate import Amount, Estimate, Work, matchings_of
+from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
 

@@ -81,7 +81,7 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
     mixtures = pairs * settings["points"] + sum(sizes) + len(sizes) * (1 + settings["mixtures"])
     return {
         "evaluations": (counts.series + counts.frames) * len(settings["corrections"]) * mixtures,
-        "framings": pairs,
+        "framings": sum(sizes),
         "correction": "repair" if "repair" in settings["corrections"] else "reset",
     }
 
