@@ -45,16 +45,40 @@ def test_state_dicts_are_read(tmp_path, kind):
     assert same(foreign.read(tmp_path / "network"), dict(state))
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
-def test_prefixes_of_wrappers_are_dropped(prefix):
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "my.own.", "0."])
+def test_a_prefix_of_all_keys_is_dropped_or_added(prefix):
     model = network()
     state = model.state_dict()
-    assert same(foreign.fit(model, {prefix + key: value for key, value in state.items()}), dict(state))
+    longer = {prefix + key: value for key, value in state.items()}
+    assert same(foreign.fit(model, longer), dict(state))
+    wrapper = model
+    for name in reversed(prefix.split(".")[:-1]):
+        wrapper = nn.ModuleDict({name: wrapper})
+    assert same(foreign.fit(wrapper, state), longer)
+    assert same(foreign.fit(wrapper, {f"module.{key}": value for key, value in state.items()}), longer)
 
 
-def test_a_prefix_that_the_model_has_stays():
-    model = nn.ModuleDict({"model": nn.Linear(2, 2)})
-    assert same(foreign.fit(model, model.state_dict()), dict(model.state_dict()))
+def test_a_prefix_that_keys_of_the_model_have_is_told_from_that_of_a_wrapper():
+    model = nn.ModuleDict({"model": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
+    alone = nn.ModuleDict({"model": nn.Linear(2, 2)})
+    for module in (model, alone):
+        state = dict(module.state_dict())
+        assert same(foreign.fit(module, state), state)
+        assert same(foreign.fit(module, {f"model.{key}": value for key, value in state.items()}), state)
+
+
+def test_a_prefix_that_does_not_help_is_named():
+    state = {f"model.{key}": value for key, value in network().state_dict().items()}
+    with pytest.raises(FileError) as caught:
+        foreign.fit(network(), {**state, "metric.total": torch.ones(1)}, "lightning.ckpt")
+    assert str(caught.value) == (
+        "lightning.ckpt does not fit the model (read without the prefix 'model.'): unknown metric.total; not all keys"
+        " have that prefix: keep those that do, {key.removeprefix('model.'): value for key, value in state.items() if"
+        " key.startswith('model.')}"
+    )
+    with pytest.raises(FileError) as caught:
+        foreign.fit(network(), {**state, "model.metric": torch.ones(1)}, "lightning.ckpt")
+    assert str(caught.value).endswith("does not fit the model (read without the prefix 'model.'): unknown metric")
 
 
 def test_counters_and_shared_tensors_may_be_missing(tmp_path):
@@ -64,6 +88,80 @@ def test_counters_and_shared_tensors_may_be_missing(tmp_path):
     tied = Tied()
     save_model(tied, str(tmp_path / "tied"))
     assert same(foreign.fit(tied, foreign.read(tmp_path / "tied")), dict(tied.state_dict()))
+
+
+def test_shared_tensors_that_have_come_apart_are_refused():
+    state = Tied().state_dict()
+    twice = {key: value.clone() for key, value in state.items()}
+    assert same(foreign.fit(Tied(), twice), dict(state))
+    twice["two.weight"][0, 0] += 1
+    with pytest.raises(FileError, match="two.weight differs from one.weight, and the model shares them$"):
+        foreign.fit(Tied(), twice)
+
+
+LAYOUTS = {
+    "coo": lambda value: value.to_sparse(),
+    "csr": lambda value: value.to_sparse_csr(),
+    "bsr": lambda value: value.to_sparse_bsr((1, 1)),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_tensors_are_read_as_dense_ones(tmp_path, layout):
+    model = Tied()
+    dense = dict(model.state_dict())
+    state = {key: LAYOUTS[layout](value) if value.ndim == 2 else value for key, value in dense.items()}
+    torch.save(state, tmp_path / "pruned.pt")
+    assert same(foreign.read(tmp_path / "pruned.pt"), dense)
+    assert same(foreign.fit(model, state), dense)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["quantised", "nested", "without values"])
+def test_tensors_without_plain_values_are_refused(tmp_path, kind):
+    value = {
+        "quantised": lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+        "nested": lambda: torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
+        "without values": lambda: torch.ones(2, device="meta"),
+    }[kind]()
+    torch.save({"fc.weight": value}, tmp_path / "x.pt")
+    with pytest.raises(FileError, match=rf"x.pt: fc.weight is {kind} \(torch"):
+        foreign.read(tmp_path / "x.pt")
+
+
+FILES = {
+    "as it is": lambda state: state,
+    "wrapped": lambda state: {f"model.module.{key}": value for key, value in state.items()},
+    "in another order": lambda state: dict(reversed(state.items())),
+    "half": lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()},
+    "bfloat16": lambda state: {key: value.bfloat16() for key, value in state.items()},
+    "double": lambda state: {key: value.double() for key, value in state.items()},
+    "without counters": lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+    "shared once": lambda state: {key: value for key, value in state.items() if key != "0.two.weight"},
+    "shared once, by the other name": lambda state: {k: value for k, value in state.items() if k != "0.one.weight"},
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_was_fitted_is_restored_bit_for_bit(kind):
+    model = nn.Sequential(Tied(), nn.BatchNorm1d(3))
+    original = FILES[kind](dict(model.state_dict()))
+    fitted = foreign.fit(model, original)
+    restored = foreign.restore(model, fitted, original)
+    assert list(restored) == list(original) and same(restored, original)
+    assert [value.dtype for value in restored.values()] == [value.dtype for value in original.values()]
+    twice = foreign.restore(model, {key: 2 * value for key, value in fitted.items()}, original)
+    assert same(twice, {key: 2 * value for key, value in original.items()})
+
+
+def test_what_was_not_fitted_is_not_restored():
+    model = network()
+    state = dict(model.state_dict())
+    with pytest.raises(FileError, match="^b.pt has other keys than the state or its model: 9.bias$"):
+        foreign.restore(model, state, {**state, "9.bias": torch.ones(1)}, "b.pt")
+    with pytest.raises(FileError, match="other keys than the state or its model: 3.bias$"):
+        foreign.restore(model, {key: state[key] for key in state if key != "3.bias"}, state)
 
 
 def test_other_precision_is_converted():
