@@ -73,7 +73,7 @@ def main() -> None:
         for name, method in match.FRAMES.items():
             options = {"labels": labels, "steps": arguments.steps} if name == "sinkhorn" else {}
             processor = time.process_time()
-            frame = method(sym, model, states, images, similarity=similarity, **options)
+            frame = method(sym, states, model=model, images=images, similarity=similarity, **options)
             processor = time.process_time() - processor
             mean = sum(frame.objectives.values()) / len(frame.objectives)
             best = mean if name == "reference" else best

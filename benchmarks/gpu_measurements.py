@@ -311,7 +311,7 @@ def _match(
         if method == "weights":
             found.append(match.weights(sym, a, b))
         else:
-            found.append(match.activations(sym, model, a, b, images))
+            found.append(match.activations(sym, a, b, model=model, images=images))
 
     times = [training.seconds(work, device) for _ in range(repeats + 1)]
     return statistics.median(times[1:]), found[-1].objective

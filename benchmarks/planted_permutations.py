@@ -152,9 +152,11 @@ def main() -> None:
                     elif method == "learned":
                         with torch.no_grad():
                             labels = torch.func.functional_call(model, state, (example,)).argmax(1)
-                        found = match.sinkhorn_pair(sym, model, state, partner, example, labels).permutation
+                        found = match.sinkhorn_pair(
+                            sym, state, partner, model=model, images=example, labels=labels
+                        ).permutation
                     else:
-                        found = match.activations(sym, model, state, partner, example).permutation
+                        found = match.activations(sym, state, partner, model=model, images=example).permutation
                     seconds = time.perf_counter() - start
                     share, wrong = recovered(sym, found, planted)
                     shares.setdefault((name, method, noise), []).append(share)

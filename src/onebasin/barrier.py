@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from onebasin.landscape.barrier import height, simplex_height
+from onebasin.landscape.barrier import METRICS, height, simplex_height
 from onebasin.landscape.evaluate import BATCH_SIZE, Values, losses, measure
 from onebasin.landscape.interpolate import State, grid, interpolate, line
+from onebasin.landscape.repair import Correction
 from onebasin.landscape.temperature import temperature
+from onebasin.symmetry import check_states
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,8 @@ def curve(
     labels: Tensor,
     alphas: int | Sequence[float] = 25,
     batch_size: int = BATCH_SIZE,
+    *,
+    correct: Correction | None = None,
 ) -> pd.DataFrame:
     """Measure loss and error along the straight line between two networks.
 
@@ -55,18 +59,21 @@ def curve(
         labels: class indices [N]; or [N, …], where the network has logits [N, classes, …].
         alphas: number of evenly spaced points, or the points.
         batch_size: images per forward pass.
+        correct: what ``repair.correction`` returned for the same two networks, if those between are to be corrected.
 
     Returns:
         A data frame with the columns alpha, loss (nats) and error (fraction).
 
     Raises:
-        ValueError: if there are no images, or fewer than 2 points.
+        ValueError: for fewer than 2 points, or if states, images or labels do not fit the model.
     """
     import pandas as pd
 
     weights = line(alphas)
-    loss, error = losses(model, [state_a, state_b], weights, images, labels, batch_size)
-    return pd.DataFrame({"alpha": weights[:, 1].numpy(), "loss": loss, "error": error})
+    check_states(model, {"state_a": state_a, "state_b": state_b})
+    splits = {"images": (images, labels)}
+    found = measure(model, [state_a, state_b], weights, splits, batch_size=batch_size, correct=correct)["images"]
+    return pd.DataFrame({"alpha": weights[:, 1].numpy(), "loss": found.loss, "error": found.error})
 
 
 def barrier(measured: pd.DataFrame, metric: str = "loss") -> float:
@@ -78,7 +85,16 @@ def barrier(measured: pd.DataFrame, metric: str = "loss") -> float:
 
     Returns:
         The largest excess over the straight line between the values at the ends.
+
+    Raises:
+        ValueError: for anything else than a curve, or another metric.
     """
+    columns = getattr(measured, "columns", ())
+    if "alpha" not in columns:
+        raise ValueError(f"a {type(measured).__name__} is no curve: give what barrier.curve returned")
+    allowed = [name for name in METRICS if name in columns]
+    if metric not in allowed:
+        raise ValueError(f"metric {metric!r}: allowed are {', '.join(allowed)}")
     return height(measured["alpha"], list(measured[metric]))
 
 
@@ -89,6 +105,8 @@ def simplex(
     labels: Tensor,
     weights: Tensor,
     batch_size: int = BATCH_SIZE,
+    *,
+    correct: Correction | None = None,
 ) -> pd.DataFrame:
     """Measure loss and error at points of the simplex between n networks.
 
@@ -99,15 +117,17 @@ def simplex(
         labels: class indices [N]; or [N, …], where the network has logits [N, classes, …].
         weights: [K, n] barycentric coordinates, such as those of ``grid``.
         batch_size: images per forward pass.
+        correct: what ``repair.correction`` returned for the same networks, if mixtures are to be corrected.
 
     Returns:
         A data frame with the columns weight_0 … weight_{n-1}, loss (nats) and error (fraction).
 
     Raises:
-        ValueError: if there are no images, or weights for another number of networks.
+        ValueError: if states, images or labels do not fit the model, or weights another number of networks.
     """
     import pandas as pd
 
-    loss, error = losses(model, states, weights, images, labels, batch_size)
+    splits = {"images": (images, labels)}
+    found = measure(model, states, weights, splits, batch_size=batch_size, correct=correct)["images"]
     columns = {f"weight_{index}": weights[:, index].numpy() for index in range(len(states))}
-    return pd.DataFrame({**columns, "loss": loss, "error": error})
+    return pd.DataFrame({**columns, "loss": found.loss, "error": found.error})

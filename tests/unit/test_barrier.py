@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from networks import build, state
 from torch import nn
 
-from onebasin import barrier, match, symmetry
+from onebasin import barrier, match, repair, symmetry
 
 
 @pytest.fixture
@@ -113,6 +113,85 @@ def test_a_curve_needs_two_points(case, alphas):
     model, a, b, images, labels = case
     with pytest.raises(ValueError, match="at least 2"):
         barrier.curve(model, a, b, images, labels, alphas=alphas)
+
+
+def test_a_corrected_curve_is_that_of_the_corrected_networks(case):
+    _, _, _, images, labels = case
+    model = build("cnn", norm="batch")
+    ends = [state(model, 1), state(build("cnn", norm="batch", seed=1), 2)]
+    correct = repair.correction("repair", model, ends, images)
+    measured = barrier.measure(model, ends, barrier.line(3), {"test": (images, labels)}, correct=correct)["test"]
+    curve = barrier.curve(model, *ends, images, labels, 3, correct=correct)
+    triangle = barrier.simplex(model, ends, images, labels, barrier.line(3), correct=correct)
+    for found in (curve, triangle):
+        assert np.array_equal(found["loss"], measured.loss) and np.array_equal(found["error"], measured.error)
+    assert not np.array_equal(curve["loss"], barrier.curve(model, *ends, images, labels, 3)["loss"])
+    with pytest.raises(ValueError, match=r"a Values is no curve: give what barrier\.curve returned"):
+        barrier.barrier(measured)
+
+
+WRONG = {
+    "a missing key": (
+        lambda c: {"b": {k: v for k, v in c["b"].items() if k != "head.bias"}},
+        "state_b .*missing head.bias",
+    ),
+    "an unknown key": (
+        lambda c: {"b": {**c["b"], "other": c["labels"]}},
+        "state_b does not fit the model: unknown other",
+    ),
+    "another width": (
+        lambda c: {"b": state(build("cnn", norm="layer", width=9))},
+        r"state_b does not fit the model: .* has shape \[9, 1, 3, 3\], the model's \[8, 1, 3, 3\]; .*; and \d+ more",
+    ),
+    "a model": (lambda c: {"b": build("cnn", norm="layer")}, "state_b .*not a state dict"),
+    "no batch axis": (lambda c: {"images": c["images"][0], "labels": c["labels"][0]}, "give .N, ….* as many labels"),
+    "images of more channels": (
+        lambda c: {"images": c["images"].repeat(1, 3, 1, 1)},
+        "the model fails on images of shape",
+    ),
+    "too few labels": (lambda c: {"labels": c["labels"][:9]}, r"images of shape \[50, 1, 8, 8\] are 50, labels 9"),
+    "labels that are numbers": (
+        lambda c: {"labels": c["labels"].float()},
+        "labels are float32: give class indices, int64",
+    ),
+    "labels beyond the classes": (
+        lambda c: {"labels": c["labels"] + 5},
+        r"lie in 5\.\.\d+, and the model has 10 outputs",
+    ),
+    "labels of positions": (lambda c: {"labels": c["labels"][:, None]}, r"gives \[2, 10\], expected \[2, classes, 1\]"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_does_not_fit_is_refused_in_one_line(case, wrong):
+    model, a, b, images, labels = case
+    change, message = WRONG[wrong]
+    given = {"b": b, "images": images, "labels": labels}
+    given |= change(given)
+    sym = symmetry.discover(model, images[:2])
+    calls = [lambda: barrier.curve(model, a, **{"state_b": given["b"], **{k: given[k] for k in ("images", "labels")}})]
+    if given["b"] is b:
+        calls.append(lambda: barrier.simplex(model, [a, b], given["images"], given["labels"], barrier.grid(2, 2)))
+        learn = {"model": model, "images": given["images"], "labels": given["labels"], "similarity": "weights"}
+        calls.append(lambda: match.sinkhorn_pair(sym, a, b, **learn))
+    else:
+        calls.append(lambda: match.weights(sym, a, given["b"]))
+        calls.append(lambda: match.activations(sym, a, given["b"], model=model, images=images))
+    for call in calls:
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_other_metrics_and_networks_of_a_frame_are_refused_by_name(case):
+    model, a, b, images, labels = case
+    with pytest.raises(ValueError, match="metric 'accuracy': allowed are loss, error"):
+        barrier.barrier(barrier.curve(model, a, b, images, labels, 3), "accuracy")
+    sym = symmetry.discover(model, images[:2])
+    with pytest.raises(ValueError, match="network 4 does not fit the model: missing head.bias"):
+        match.merge_many(sym, {1: a, 4: {key: value for key, value in b.items() if key != "head.bias"}})
+    with pytest.raises(ValueError, match="network 1 does not fit the model"):
+        barrier.measure(model, [a, {}], barrier.line(2), {"test": (images, labels)})
 
 
 def test_bad_arguments(case):

@@ -168,8 +168,10 @@ def test_weights_match_as_on_the_cpu(device, float32, name, kernel):
 def test_activations_match_as_on_the_cpu(device, float32, name, kernel):
     pair = Pair(name, device)
     options = {"kernel": kernel, "intermediate": "all", "batch_size": 24}
-    here = match.activations(pair.symmetry, pair.model, *pair.states, pictures(), **options)
-    there = match.activations(pair.symmetry, pair.model_there, *pair.states_there, pictures().to(device), **options)
+    here = match.activations(pair.symmetry, *pair.states, model=pair.model, images=pictures(), **options)
+    there = match.activations(
+        pair.symmetry, *pair.states_there, model=pair.model_there, images=pictures().to(device), **options
+    )
     assert there.permutation == here.permutation == pair.answer
     assert there.objective == pytest.approx(here.objective, rel=1e-3)
 
@@ -187,7 +189,7 @@ def test_frames_are_as_good_as_on_the_cpu(device, float32, method, similarity):
 
     def frame(model, states, device):
         given = {**learned, "labels": labels.to(device)} if learned else {}
-        return find(sym, model, states, images.to(device), similarity=similarity, **given)
+        return find(sym, states, model=model, images=images.to(device), similarity=similarity, **given)
 
     expected = frame(model, here, "cpu")
     found = frame(copy.deepcopy(model).to(device), there, device)

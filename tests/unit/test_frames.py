@@ -25,8 +25,8 @@ both = pytest.mark.parametrize("similarity", ["weights", "activations"])
 each = pytest.mark.parametrize("method", METHODS)
 
 
-def find(method: str, *network: object, **options: object) -> match.Frame:
-    return match.FRAMES[method](*network, images(), **METHODS[method], **options)
+def find(method: str, sym: object, model: object, states: object, **options: object) -> match.Frame:
+    return match.FRAMES[method](sym, states, model=model, images=images(), **METHODS[method], **options)
 
 
 def images(count: int = 64) -> torch.Tensor:
@@ -92,14 +92,14 @@ def test_permuted_networks_compute_the_same_function(different, method, similari
 @both
 def test_objectives_are_those_of_the_matching_of_two(different, similarity):
     model, sym, states = different
-    found = match.reference(sym, model, states, images(), similarity=similarity, to=2)
+    found = match.reference(sym, states, model=model, images=images(), similarity=similarity, to=2)
     assert found.permutations[2] == sym.identity()
     assert set(found.objectives) == set(combinations(states, 2))
     for other in (0, 1):
         if similarity == "weights":
             pair = match.weights(sym, states[other], states[2])
         else:
-            pair = match.activations(sym, model, states[other], states[2], images())
+            pair = match.activations(sym, states[other], states[2], model=model, images=images())
         assert found.objectives[other, 2] == pytest.approx(pair.objective, rel=1e-5)
         assert found.permutations[other] == pair.permutation.inverse()
 
@@ -132,7 +132,7 @@ def test_bad_arguments(options):
     sym = symmetry.discover(model, images(2))
     given = {"states": {seed: state(model, seed) for seed in range(2)}, "images": images(), **options}
     with pytest.raises(ValueError):
-        match.reference(sym, model, **given)
+        match.reference(sym, model=model, **given)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_the_line_is_exact(relaxed):
 @both
 def test_frank_wolfe_climbs(different, similarity):
     model, sym, states = different
-    comparison = compare(similarity, sym, model, states, images(), 0)
+    comparison = compare(similarity, sym, states, model, images(), 0)
     identity = dict.fromkeys(states, sym.identity())
     for relaxation in comparison.relaxations(comparison.soften(identity), identity):
         before = relaxation.line({})(0)
@@ -182,7 +182,9 @@ def test_frank_wolfe_climbs(different, similarity):
 
 
 def learned(sym, model, states, batch, labels, **options):
-    return match.sinkhorn(sym, model, states, batch, labels, steps=20, batch_size=64, n_images=150, **options)
+    return match.sinkhorn(
+        sym, states, model=model, images=batch, labels=labels, steps=20, batch_size=64, n_images=150, **options
+    )
 
 
 def test_sinkhorn_lowers_the_loss_and_keeps_functions():
@@ -191,7 +193,7 @@ def test_sinkhorn_lowers_the_loss_and_keeps_functions():
     states = {seed: state(build("mlp", shape=SHAPE, width=12, seed=seed), seed) for seed in (4, 2, 9)}
     batch = images(200)
     labels = torch.randint(10, (200,), generator=torch.Generator().manual_seed(0))
-    start = match.merge_many(sym, model, states, batch[:150], similarity="activations")
+    start = match.merge_many(sym, states, model=model, images=batch[:150], similarity="activations")
     found, again = (learned(sym, model, states, batch, labels, lr=0.2) for _ in range(2))
     assert found.permutations != start.permutations and found.permutations == again.permutations
     aligned = {seed: sym.apply(permutation, states[seed]) for seed, permutation in found.permutations.items()}
@@ -224,11 +226,14 @@ def test_a_pair_is_learned_as_two_networks_are():
     sym = symmetry.discover(model, images(2))
     a, b = (state(build("mlp", shape=SHAPE, width=12, seed=seed), seed) for seed in (4, 2))
     labels = torch.randint(10, (200,), generator=torch.Generator().manual_seed(0))
-    options = {"steps": 10, "lr": 0.2, "n_images": 150}
-    frame = match.sinkhorn(sym, model, {0: a, 1: b}, images(200), labels, **options)
-    pair = match.sinkhorn_pair(sym, model, a, b, images(200), labels, **options)
+    given, options = (
+        {"model": model, "images": images(200), "labels": labels},
+        {"steps": 10, "lr": 0.2, "n_images": 150},
+    )
+    frame = match.sinkhorn(sym, {0: a, 1: b}, **given, **options)
+    pair = match.sinkhorn_pair(sym, a, b, **given, **options)
     assert frame.permutations[0].inverse() @ frame.permutations[1] == pair.permutation
-    moments = match.sinkhorn_pair(sym, model, [a, a], [b, b], images(200), labels, **options)
+    moments = match.sinkhorn_pair(sym, [a, a], [b, b], **given, **options)
     symmetry.check(model, sym, moments.permutation, b, images(8))
 
 

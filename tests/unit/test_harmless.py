@@ -99,7 +99,7 @@ def every_function(model: nn.Module, batch: torch.Tensor) -> None:
     symmetry.layers(model, batch)
     labels = torch.zeros(len(batch), dtype=torch.long)
     barrier.curve(model, network, other, batch, labels, alphas=3)
-    match.activations(found, model, network, other, batch)
+    match.activations(found, network, other, model=model, images=batch)
     for correction in ("reset", "repair"):
         with suppress(repair.RepairError):  # not every model can be corrected; refused or not, nothing happens to it
             correct = repair.correction(correction, model, [network, other], batch)

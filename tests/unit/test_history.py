@@ -103,7 +103,9 @@ def test_matching_one_stacked_checkpoint_is_matching_that_one():
         copies = match.weights(sym, [a, a], [b, b], kernel=kernel)
         assert copies.permutation == once.permutation
         assert copies.objective == pytest.approx(once.objective * (2 if kernel == "linear" else 1))
-    found = [match.activations(sym, model, *states, batch) for states in ((a, b), ([a], [b]), ([a, a], [b, b]))]
+    found = [
+        match.activations(sym, *states, model=model, images=batch) for states in ((a, b), ([a], [b]), ([a, a], [b, b]))
+    ]
     assert found[0].permutation == found[1].permutation == found[2].permutation
 
 
@@ -113,7 +115,7 @@ def test_stacked_checkpoints_need_as_many_of_both_networks():
     with pytest.raises(ValueError, match="2 and 1 states of the networks"):
         match.weights(sym, [a, a], a)
     with pytest.raises(ValueError, match="0 and 0 states"):
-        match.activations(sym, model, [], [], images(4, channels=1, size=8))
+        match.activations(sym, [], [], model=model, images=images(4, channels=1, size=8))
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn"])
@@ -129,7 +131,7 @@ def test_stacked_matching_recovers_a_planted_permutation(family):
     found = match.weights(sym, network, copy, restarts=3)
     assert found.permutation == planted.inverse()
     batch = images(64, channels=1, size=8)
-    assert match.activations(sym, model, network, copy, batch).permutation == planted.inverse()
+    assert match.activations(sym, network, copy, model=model, images=batch).permutation == planted.inverse()
 
 
 def test_the_objective_of_stacked_checkpoints_is_the_sum_over_them():

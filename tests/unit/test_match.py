@@ -63,7 +63,7 @@ def test_weights_recover_a_planted_permutation(planted, kernel):
 @pytest.mark.parametrize("intermediate", ["first", "last", "all"])
 def test_activations_recover_a_planted_permutation(planted, kernel, intermediate):
     _, model, sym, network, copy, batch, answer = planted
-    found = match.activations(sym, model, network, copy, batch, kernel=kernel, intermediate=intermediate)
+    found = match.activations(sym, network, copy, model=model, images=batch, kernel=kernel, intermediate=intermediate)
     assert found.permutation == answer
     assert 0.8 < found.objective <= 1 and found.sweeps == 1  # units that never vary count as 0
 
@@ -130,7 +130,7 @@ def _arguments(name: str) -> dict:
 def test_either_order_of_the_pair_gives_inverse_permutations(name):
     model, sym, a, b = different(name)
     assert match.weights(sym, a, b).permutation == match.weights(sym, b, a).permutation.inverse()
-    forward, backward = (match.activations(sym, model, *pair, images(name)) for pair in ((a, b), (b, a)))
+    forward, backward = (match.activations(sym, *pair, model=model, images=images(name)) for pair in ((a, b), (b, a)))
     assert forward.permutation == backward.permutation.inverse()
     assert forward.objective == pytest.approx(backward.objective)
 
@@ -213,7 +213,7 @@ def test_activation_kernels_are_what_they_are_called():
         "linear": hidden[0].T @ hidden[1] / len(batch),
     }
     for kernel, gain in by_hand.items():
-        found = match.activations(sym, model, a, b, batch, kernel=kernel, batch_size=64)
+        found = match.activations(sym, a, b, model=model, images=batch, kernel=kernel, batch_size=64)
         order = assign(gain)
         assert found.permutation["0"].tolist() == order.tolist()
         assert found.objective == pytest.approx(gain[np.arange(4), order].mean(), rel=1e-5)
@@ -222,18 +222,18 @@ def test_activation_kernels_are_what_they_are_called():
 def test_n_images_uses_the_first_ones():
     model, sym, a, b = different("mlp")
     batch = images("mlp", 40)
-    first = match.activations(sym, model, a, b, batch[:10])
-    assert match.activations(sym, model, a, b, batch, n_images=10).permutation == first.permutation
-    assert match.activations(sym, model, a, b, batch, n_images=10, batch_size=3).objective == pytest.approx(
-        first.objective
-    )
+    first = match.activations(sym, a, b, model=model, images=batch[:10])
+    assert match.activations(sym, a, b, model=model, images=batch, n_images=10).permutation == first.permutation
+    assert match.activations(
+        sym, a, b, model=model, images=batch, n_images=10, batch_size=3
+    ).objective == pytest.approx(first.objective)
 
 
 def test_dead_units_have_no_correlation_and_no_nan():
     model, sym, a, b = different("mlp")
     first = next(iter(sym.groups))
     dead = {key: value * 0 if key.startswith(first) else value for key, value in b.items()}
-    found = match.activations(sym, model, a, dead, images("mlp"))
+    found = match.activations(sym, a, dead, model=model, images=images("mlp"))
     assert np.isfinite(found.objective)
 
 
@@ -255,9 +255,9 @@ def test_blocks_are_ordered_with_the_units_inside():
         lambda s, m, a, x: match.weights(s, a, a, restarts=0),
         lambda s, m, a, x: match.weights(s, a, a, kernel="moments", model=m),
         lambda s, m, a, x: match.weights(s, a, a, kernel="moments", model=m, images=x[:0]),
-        lambda s, m, a, x: match.activations(s, m, a, a, x, kernel="corr"),
-        lambda s, m, a, x: match.activations(s, m, a, a, x, intermediate="middle"),
-        lambda s, m, a, x: match.activations(s, m, a, a, x[:0]),
+        lambda s, m, a, x: match.activations(s, a, a, model=m, images=x, kernel="corr"),
+        lambda s, m, a, x: match.activations(s, a, a, model=m, images=x, intermediate="middle"),
+        lambda s, m, a, x: match.activations(s, a, a, model=m, images=x[:0]),
     ],
 )
 def test_bad_arguments(call):
@@ -325,9 +325,9 @@ def test_weights_decide_where_activations_say_nothing():
     silent = torch.arange(24) % 3 == 0
     a[f"{first}.bias"][silent] = -100.0
     planted = sym.random(torch.Generator().manual_seed(5))
-    found = match.activations(sym, model, a, sym.apply(planted.inverse(), a), images("mlp", 64))
+    found = match.activations(sym, a, sym.apply(planted.inverse(), a), model=model, images=images("mlp", 64))
     assert found.permutation == planted
     frame = match.reference(
-        sym, model, {0: a, 1: sym.apply(planted.inverse(), a)}, images("mlp", 64), similarity="activations"
+        sym, {0: a, 1: sym.apply(planted.inverse(), a)}, model=model, images=images("mlp", 64), similarity="activations"
     )
     assert frame.permutations[0].inverse() @ frame.permutations[1] == planted

@@ -331,7 +331,7 @@ def trained(tmp_path_factory):
         ends.append({key: value.clone() for key, value in model.state_dict().items()})
     images, _ = dataset.tensors("train")
     sym = symmetry.discover(model, images[:2])
-    ends[1] = sym.apply(match.activations(sym, model, *ends, images).permutation, ends[1])
+    ends[1] = sym.apply(match.activations(sym, *ends, model=model, images=images).permutation, ends[1])
     return model, ends, images, dataset.tensors("test")
 
 

@@ -207,7 +207,8 @@ def test_frames_are_found_through_the_loss_of_text():
     states = {seed: model_of(seed).state_dict() for seed in range(3)}
     images, labels = letters().tensors("train")
     found = symmetry.discover(Model(), images[:2])
-    frame = match.sinkhorn(found, Model(), states, images, labels, similarity="weights", steps=3, batch_size=4)
+    given = {"model": Model(), "images": images, "labels": labels}
+    frame = match.sinkhorn(found, states, **given, similarity="weights", steps=3, batch_size=4)
     assert frame.permutations.keys() == states.keys() and all(-10 < value < 0 for value in frame.objectives.values())
 
 

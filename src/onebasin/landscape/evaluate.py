@@ -14,7 +14,7 @@ from onebasin.landscape.barrier import METRICS
 from onebasin.landscape.interpolate import State, interpolate
 from onebasin.landscape.targets import flat
 from onebasin.landscape.temperature import temperature
-from onebasin.symmetry import Network
+from onebasin.symmetry import Network, check_images, check_states
 
 Images = tuple[Tensor, Tensor]
 BATCH_SIZE = 1024
@@ -69,12 +69,14 @@ def measure(
         For each set of images, the values of the K networks.
 
     Raises:
-        ValueError: if there are no images, or weights for another number of networks.
+        ValueError: if states, images or labels do not fit the model, or weights another number of networks.
     """
-    if any(not len(images) for images, _ in [*splits.values(), *([held_out] if held_out else [])]):
-        raise ValueError("there are no images to evaluate on")
+    check_states(model, {f"network {number}": state for number, state in enumerate(states)})
     if weights.dim() != 2 or weights.shape[1] != len(states):
         raise ValueError(f"weights have shape {tuple(weights.shape)}, expected [any, {len(states)}]")
+    network = Network(model, states[0])
+    for images, labels in [*splits.values(), *([held_out] if held_out else [])]:
+        check_images(network, images, labels)
     batches = {
         name: list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
         for name, (images, labels) in splits.items()
@@ -83,15 +85,11 @@ def measure(
         name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
         for name, (images, _) in splits.items()
     }
-    network: Network | None = None
     for row, mixture in enumerate(weights.tolist()):
         state = interpolate(states, mixture)
         if correct is not None:
             state = dict(correct(state, mixture))
-        if network is None:
-            network = Network(model, state)
-        else:
-            network.load(state)
+        network.load(state)
         if held_out is not None:
             logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
             scale = 1 / temperature(logits, held_out[1])
@@ -131,7 +129,7 @@ def losses(
         Mean cross-entropy in nats [K] and fraction of labels missed [K], float64.
 
     Raises:
-        ValueError: if there are no images, or weights for another number of networks.
+        ValueError: as for ``measure``.
     """
     measured = measure(model, states, weights, {"images": (images, labels)}, batch_size=batch_size)["images"]
     return measured.loss, measured.error

@@ -20,7 +20,7 @@ from onebasin.match.assignment import assign, assign_blocks, assign_within
 from onebasin.match.coordinate_ascent import Search, as_real
 from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Network, Operations, State, Symmetry, TracedSymmetry, Units, discover
+from onebasin.symmetry import Network, Operations, State, Symmetry, TracedSymmetry, Units, check_states, discover
 
 Gains = Mapping[str, Tensor]
 KERNELS = ("correlation", "cosine", "linear")
@@ -29,11 +29,11 @@ INTERMEDIATES = ("last", "first", "all")
 
 def activations(
     symmetry: Symmetry,
-    model: nn.Module,
     state_a: State | Sequence[State],
     state_b: State | Sequence[State],
-    images: Tensor,
     *,
+    model: nn.Module,
+    images: Tensor,
     kernel: str = "correlation",
     n_images: int | None = None,
     intermediate: str = "last",
@@ -43,10 +43,10 @@ def activations(
 
     Args:
         symmetry: the symmetry of ``model``.
-        model: the module of both networks.
         state_a: the state dict of network a, on the device to compute on; or several, from different moments of its
             training, whose activations are put one after another, as if they came from more images.
         state_b: the state dict of network b, on the same device; or as many of the same moments.
+        model: the module of both networks.
         images: unaugmented training images [N, …], on the same device.
         kernel: how two units are compared over images and positions: "correlation" (centred), "cosine" (uncentred),
             "linear" (mean product, not scaled).
@@ -59,9 +59,10 @@ def activations(
         The match; its objective is the kernel's mean over all matched units.
 
     Raises:
-        ValueError: for an unknown kernel or intermediate, or fewer than 2 images.
-        SymmetryError: if no intermediate shows the units of a group.
+        ValueError: for an unknown kernel or intermediate, fewer than 2 images, or states that do not fit the model.
+        SymmetryError: if no intermediate shows the units of a group, or the model fails on the images.
     """
+    check_states(symmetry, {"state_a": state_a, "state_b": state_b})
     start = time.perf_counter()
     gains = correlations(
         symmetry,

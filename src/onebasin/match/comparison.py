@@ -17,7 +17,7 @@ from onebasin.match.coordinate_ascent import as_real, counted_keys, is_small
 from onebasin.match.decision import decide
 from onebasin.match.result import several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import State, Symmetry
+from onebasin.symmetry import State, Symmetry, check_states
 
 SIMILARITIES = ("weights", "activations")
 Pair = tuple[int, int]
@@ -243,8 +243,8 @@ class Activations(Comparison):
 def compare(
     similarity: str,
     symmetry: Symmetry,
-    model: nn.Module | None,
     states: Mapping[int, State],
+    model: nn.Module | None,
     images: Tensor | None,
     seed: int,
     **options: Any,
@@ -254,20 +254,22 @@ def compare(
     Args:
         similarity: "weights" (inner product of parameters) or "activations" (correlation of activations).
         symmetry: the symmetry of the networks' model.
-        model: the module of the networks; needed by "activations".
         states: the networks by their seeds, at least two, on the device to compute on.
+        model: the module of the networks; needed by "activations".
         images: unaugmented training images, on the same device; needed by "activations".
         seed: seeds the order in which things are visited.
         options: for "weights": biases, as for ``match.weights``; for "activations": kernel, n_images, intermediate and
             batch_size, as for ``match.activations``.
 
     Raises:
-        ValueError: for an unknown similarity, fewer than two networks, or no model or images where they are needed.
+        ValueError: for an unknown similarity, fewer than two networks, states that do not fit the symmetry, or no model
+            or images where they are needed.
     """
     if similarity not in SIMILARITIES:
         raise ValueError(f"similarity {similarity!r}: allowed are {', '.join(SIMILARITIES)}")
     if len(states) < 2:
         raise ValueError(f"a common frame needs at least 2 networks, not {len(states)}")
+    check_states(symmetry, {f"network {number}": state for number, state in states.items()})
     if similarity == "weights":
         return Weights(symmetry, states, seed, **options)
     if model is None or images is None:

@@ -27,11 +27,11 @@ Permutations = dict[int, Permutation]
 
 def reference(
     symmetry: Symmetry,
-    model: nn.Module | None,
     states: Mapping[int, State],
-    images: Tensor | None = None,
     *,
     similarity: str = "weights",
+    model: nn.Module | None = None,
+    images: Tensor | None = None,
     to: int | None = None,
     seed: int = 0,
     **options: Any,
@@ -40,10 +40,10 @@ def reference(
 
     Args:
         symmetry: the symmetry of the networks' model.
-        model: the module of all networks; only "activations" needs it.
         states: the networks by their seeds, at least two, on the device to compute on.
-        images: unaugmented training images [N, …], on the same device; only "activations" needs them.
         similarity: "weights" or "activations".
+        model: the module of all networks; only "activations" needs it.
+        images: unaugmented training images [N, …], on the same device; only "activations" needs them.
         to: the network to which all others are aligned; None for the one that gives the largest objective.
         seed: seeds the searches.
         options: of the similarity, see ``comparison.compare``.
@@ -58,18 +58,18 @@ def reference(
     start = time.perf_counter()
     if to is not None and to not in states:
         raise ValueError(f"to {to!r}: not one of the networks {', '.join(map(str, states))}")
-    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    comparison = compare(similarity, symmetry, states, model, images, seed, **options)
     found = comparison.best_reference() if to is None else comparison.to_reference(to)
     return _frame(comparison, *found, start)
 
 
 def merge_many(
     symmetry: Symmetry,
-    model: nn.Module | None,
     states: Mapping[int, State],
-    images: Tensor | None = None,
     *,
     similarity: str = "weights",
+    model: nn.Module | None = None,
+    images: Tensor | None = None,
     max_rounds: int = 100,
     seed: int = 0,
     **options: Any,
@@ -82,10 +82,10 @@ def merge_many(
 
     Args:
         symmetry: as for ``reference``.
-        model: as for ``reference``.
         states: as for ``reference``.
-        images: as for ``reference``.
         similarity: as for ``reference``.
+        model: as for ``reference``.
+        images: as for ``reference``.
         max_rounds: the search stops after this many rounds over all networks.
         seed: seeds the searches and the order of the networks in each round.
         options: as for ``reference``.
@@ -97,18 +97,18 @@ def merge_many(
         ValueError: for a bad argument.
     """
     start = time.perf_counter()
-    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    comparison = compare(similarity, symmetry, states, model, images, seed, **options)
     found = [_ascend(comparison, permutations, max_rounds) for permutations in comparison.starts()]
     return _frame(comparison, *max(found, key=lambda one: comparison.total(one[0])), start)
 
 
 def universe(
     symmetry: Symmetry,
-    model: nn.Module | None,
     states: Mapping[int, State],
-    images: Tensor | None = None,
     *,
     similarity: str = "weights",
+    model: nn.Module | None = None,
+    images: Tensor | None = None,
     climbs: int = 5,
     max_steps: int = 100,
     max_rounds: int = 100,
@@ -126,10 +126,10 @@ def universe(
 
     Args:
         symmetry: as for ``reference``.
-        model: as for ``reference``.
         states: as for ``reference``.
-        images: as for ``reference``.
         similarity: as for ``reference``.
+        model: as for ``reference``.
+        images: as for ``reference``.
         climbs: how often Frank-Wolfe climbs from a softened start; large networks stop where a climb gains less than a
             thousandth.
         max_steps: a climb stops after this many steps.
@@ -145,7 +145,7 @@ def universe(
         ValueError: for a bad argument.
     """
     start = time.perf_counter()
-    comparison = compare(similarity, symmetry, model, states, images, seed, **options)
+    comparison = compare(similarity, symmetry, states, model, images, seed, **options)
     small = is_small(symmetry)
     found, steps = [], 0
     for permutations in comparison.starts():

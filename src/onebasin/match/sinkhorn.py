@@ -29,7 +29,7 @@ from onebasin.match.doubly_stochastic import balance
 from onebasin.match.frames import merge_many
 from onebasin.match.result import Frame, Match, several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import Network, State, Symmetry, apply_soft
+from onebasin.symmetry import Network, State, Symmetry, apply_soft, check_images, check_states
 
 START = 0.4  # logit of a unit's own place at the start, above the others
 JITTER = 0.01  # spread of all logits at the start
@@ -41,12 +41,12 @@ Matrices = list[dict[str, Tensor]]
 
 def sinkhorn(
     symmetry: Symmetry,
-    model: Module,
     states: Mapping[int, State | Sequence[State]],
-    images: Tensor,
-    labels: Tensor,
     *,
     similarity: str = "activations",
+    model: Module,
+    images: Tensor,
+    labels: Tensor,
     steps: int = 350,
     lr: float = 0.03,
     temperature: float = 0.1,
@@ -63,12 +63,12 @@ def sinkhorn(
 
     Args:
         symmetry: the symmetry of the networks' model.
-        model: the module of all networks.
         states: the networks by their seeds, at least two, on the device to compute on; each one state, or several from
             the same moments of training, which take turns at random.
+        similarity: of the frame of ``merge_many`` at the start, "weights" or "activations".
+        model: the module of all networks.
         images: unaugmented training images [N, …], on the same device.
         labels: their classes [N], or [N, positions …].
-        similarity: of the frame of ``merge_many`` at the start, "weights" or "activations".
         steps: gradient steps; each draws one mixture and one batch.
         lr: learning rate of Adam on the logits, which falls to 0 as a cosine.
         temperature: what logits are divided by.
@@ -96,10 +96,12 @@ def sinkhorn(
         )
     if similarity == "activations":
         options["n_images"] = n_images
-    images, labels = images[:n_images], labels[:n_images]
     moments = several(*states.values())
+    check_states(symmetry, {f"network {number}": state for number, state in states.items()})
+    check_images(Network(model, moments[0][-1]), images, labels)
+    images, labels = images[:n_images], labels[:n_images]
     last = {network: found[-1] for network, found in zip(states, moments, strict=True)}
-    frame = merge_many(symmetry, model, last, images, similarity=similarity, seed=seed, **options)
+    frame = merge_many(symmetry, last, similarity=similarity, model=model, images=images, seed=seed, **options)
     learning = _Learning(symmetry, model, images, labels, seed)
     best = [frame.permutations[network] for network in states]
     learning.move(moments, best)
@@ -121,9 +123,10 @@ def sinkhorn(
 
 def sinkhorn_pair(
     symmetry: Symmetry,
-    model: Module,
     state_a: State | Sequence[State],
     state_b: State | Sequence[State],
+    *,
+    model: Module,
     images: Tensor,
     labels: Tensor,
     **options: Any,
@@ -132,9 +135,9 @@ def sinkhorn_pair(
 
     Args:
         symmetry: as for ``sinkhorn``.
-        model: as for ``sinkhorn``.
         state_a: network a, as for ``sinkhorn``.
         state_b: network b.
+        model: as for ``sinkhorn``.
         images: as for ``sinkhorn``.
         labels: as for ``sinkhorn``.
         options: as for ``sinkhorn``.
@@ -145,7 +148,7 @@ def sinkhorn_pair(
     Raises:
         ValueError: for a bad argument.
     """
-    frame = sinkhorn(symmetry, model, {0: state_a, 1: state_b}, images, labels, **options)
+    frame = sinkhorn(symmetry, {0: state_a, 1: state_b}, model=model, images=images, labels=labels, **options)
     relative = frame.permutations[0].inverse() @ frame.permutations[1]
     return Match(relative, frame.objectives[0, 1], frame.iterations, frame.seconds)
 

@@ -14,7 +14,7 @@ from onebasin.match.decision import decide
 from onebasin.match.moments import in_metric
 from onebasin.match.result import Match, several
 from onebasin.permutation import Permutation
-from onebasin.symmetry import State, Symmetry, stack
+from onebasin.symmetry import State, Symmetry, check_states, stack
 
 KERNELS = ("linear", "cosine", "moments")
 
@@ -64,6 +64,7 @@ def weights(
         raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
     if restarts < 1 or max_sweeps < 1:
         raise ValueError("restarts and max_sweeps must be at least 1")
+    check_states(symmetry, {"state_a": state_a, "state_b": state_b})
     start = time.perf_counter()
     states_a, states_b = several(state_a, state_b)
     if kernel == "moments":

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin.symmetry.axes import UNIT, atoms, product, resolve
+from onebasin.symmetry.fit import check_images, check_states
 from onebasin.symmetry.groups import Group, Place, State, Symmetry, stack
 from onebasin.symmetry.layers import layers
 from onebasin.symmetry.network import Network, evaluation
@@ -43,6 +44,8 @@ __all__ = [
     "Units",
     "apply_soft",
     "check",
+    "check_images",
+    "check_states",
     "discover",
     "evaluation",
     "layers",

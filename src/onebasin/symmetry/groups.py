@@ -20,6 +20,7 @@ from onebasin.symmetry.axes import (
     atoms,
     product,
     resolve,
+    size,
 )
 from onebasin.symmetry.text import columns, listed
 from onebasin.symmetry.units import Axis, Occurrence, arithmetic, companions_of
@@ -183,6 +184,11 @@ class Symmetry:
             outer = [o for o in beside.get(item, {}) if not (item in beside.get(o, {}) and o.order > item.order)]
             nested[item] = tuple(sorted(outer, key=lambda o: o.order))
         return nested
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter and buffer of the model."""
+        return {key: tuple(size(term) for term in terms) for key, terms in self._terms.items()}
 
     @property
     def sizes(self) -> dict[str, int]:
