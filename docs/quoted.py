@@ -50,6 +50,7 @@ PAGES = {
     "docs/strong-connectivity.md": "strong",
     "docs/evidence/digits-ten/README.md": "evidence/digits-ten",
     "docs/evidence/mnist-ten/README.md": "evidence/mnist-ten",
+    "docs/evidence/mnist-512/README.md": "evidence/mnist-512",
 }  # and their studies
 DEFAULTS = {"split": "train", "over": "mean"}
 THRESHOLD = 0.02  # error barriers below it count as none, so that no other number is written like it
