@@ -17,12 +17,10 @@ from typing import Any
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from onebasin import match, models, seeding, symmetry
-from onebasin.permutation import Permutation
-
-State = dict[str, Tensor]
+from onebasin.networks.planted import recovered, share, with_noise
 
 
 def timm_model(name: str, **options: Any) -> Callable[[], tuple[nn.Module, Any]]:
@@ -98,23 +96,6 @@ METHODS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def with_noise(state: State, noise: float, generator: torch.Generator, keys: frozenset[str]) -> State:
-    """Add noise of so many times each parameter's spread."""
-    found = {}
-    for key, value in state.items():
-        if key in keys and value.is_floating_point() and value.numel() > 1:
-            value = value + noise * value.std() * torch.randn(value.shape, generator=generator)
-        found[key] = value
-    return found
-
-
-def recovered(sym: symmetry.Symmetry, found: Permutation, planted: Permutation) -> tuple[float, list[str]]:
-    """Return the share of units found, and the groups with others."""
-    right = {name: found[name] == planted[name] for name in planted}
-    share = sum(hits.sum() for hits in right.values()) / max(1, sum(len(hits) for hits in right.values()))
-    return float(share), [name for name, hits in right.items() if not hits.all()]
-
-
 def main() -> None:
     """Plant, match, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,10 +139,12 @@ def main() -> None:
                     else:
                         found = match.activations(sym, state, partner, model=model, images=example).permutation
                     seconds = time.perf_counter() - start
-                    share, wrong = recovered(sym, found, planted)
-                    shares.setdefault((name, method, noise), []).append(share)
+                    of_groups = recovered(found, planted)
+                    wrong = [group for group, found_there in of_groups.items() if found_there < 1]
+                    units = share(of_groups, sym.sizes)
+                    shares.setdefault((name, method, noise), []).append(units)
                     groups = f"{len(planted) - len(wrong)}/{len(planted)}"
-                    print(f"| {name} | {noise:g} | {method} | {share:.4f} | {groups} | {seconds:.2f} |", flush=True)
+                    print(f"| {name} | {noise:g} | {method} | {units:.4f} | {groups} | {seconds:.2f} |", flush=True)
                     if arguments.groups and wrong:
                         print("  ", ", ".join(f"{group} ({sym.groups[group].size})" for group in wrong))
     if arguments.plot:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         foreign,
         match,
         models,
+        networks,
         permutation,
         seeding,
         symmetry,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     )
     from onebasin.figures.plot import plot
     from onebasin.landscape import claims, repair
+    from onebasin.networks.align import align
+    from onebasin.networks.diagnose import diagnose
+    from onebasin.networks.merge import merge
     from onebasin.permutation import Permutation
     from onebasin.symmetry import discover
 
@@ -40,15 +44,19 @@ except PackageNotFoundError:  # used from a source tree that was not installed
 
 __all__ = [
     "Permutation",
+    "align",
     "barrier",
     "checkpoint",
     "claims",
     "data",
+    "diagnose",
     "discover",
     "figures",
     "foreign",
     "match",
+    "merge",
     "models",
+    "networks",
     "permutation",
     "plot",
     "repair",
@@ -60,8 +68,11 @@ __all__ = [
 
 _HOMES = {
     "Permutation": "permutation",
+    "align": "networks",
     "claims": "landscape",
+    "diagnose": "networks",
     "discover": "symmetry",
+    "merge": "networks",
     "plot": "figures.plot",
     "repair": "landscape",
 }

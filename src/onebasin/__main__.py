@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from onebasin.commands import permutations, store, symmetry
+from onebasin.commands import align, barrier, diagnose, merge, permutations, store, symmetry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0, or 1 after an error, which is printed as one line."""
     parser = argparse.ArgumentParser(prog="onebasin", description="Linear mode connectivity modulo permutation.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (symmetry, permutations, store):
+    for command in (align, barrier, merge, diagnose, symmetry, permutations, store):
         command.add(commands)
     given = parser.parse_args(arguments)
     try:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import ast
 from typing import TYPE_CHECKING, Any
 
+from onebasin.commands import arguments, progress
+
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from onebasin.symmetry import Symmetry
+
+INPUT = "1x3x224x224"
+# On which activations are taken, where the model takes one tensor.
+CHECKED_SAMPLES = 64
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,7 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Print the permutation groups of a model as a table, and why the other axes stay fixed.",
         epilog="example: onebasin symmetry torchvision.models:resnet18 num_classes=10 --input 1x3x64x64",
     )
-    command.add_argument("factory", help="what builds the model, as package.module:function; . is searched first")
+    command.add_argument("model", metavar="MODEL", help=arguments.MODEL)
     command.add_argument("options", nargs="*", metavar="KEY=VALUE", help="keyword arguments of the function")
     command.add_argument(
         "--input",
@@ -29,30 +36,63 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--training", action="store_true", help="in training mode, where that is deterministic")
     command.add_argument("--all-axes", action="store_true", help="list every axis of every group")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="plant a random permutation in a copy of a network, with noise, and say what share of the units each way "
+        "of matching finds again",
+    )
+    command.add_argument(
+        "--noise",
+        default="0,1,4",
+        metavar="N,N,…",
+        help="levels of noise for --check, in units of the spread of each parameter (default: %(default)s)",
+    )
+    command.add_argument(
+        "--methods",
+        default="weights,activations",
+        metavar="NAME,…",
+        help="what --check compares, of weights, activations, moments and sinkhorn (default: %(default)s)",
+    )
+    arguments.add_json(command)
     command.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> None:
     """Print the groups."""
-    from torch import nn
-
     from onebasin import symmetry
-    from onebasin.models import factory
 
-    inputs = tuple(_input(shape) for shape in given.input or ["1x3x224x224"])
-    options = dict(_option(text) for text in given.options)
-    build = factory.load(given.factory)
+    shapes = given.input or [INPUT]
+    inputs = tuple(_input(shape) for shape in shapes)
+    model = arguments.build(given.model, dict(arguments.option(text) for text in given.options))
     try:
-        model = build(**options)
-    except Exception as error:  # whatever a foreign function raises
-        reason = " ".join(str(error).split("\n\n")[0].split())
-        raise ValueError(f"factory {given.factory!r}: {type(error).__name__}: {reason}") from error
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"factory {given.factory!r}: it returned a {type(model).__name__}, not a torch.nn.Module")
-    found = symmetry.discover(model, inputs, training=given.training)
-    print(found.table(axes=None if given.all_axes else 4))
+        found = symmetry.discover(model, inputs, training=given.training)
+    except symmetry.SymmetryError as error:
+        if given.input is None and "example input" in str(error):
+            raise ValueError(f"{error}; it was {INPUT}: give its shape, such as --input 2x1x28x28") from None
+        raise
     units = sum(found.sizes.values())
-    print(f"\n{len(found.groups)} groups, {units} units; random permutations left the outputs equal, {found.proof}")
+    result: dict[str, Any] = {
+        "groups": [
+            {
+                "name": group.name,
+                "units": group.size,
+                "blocks": group.blocks,
+                "within": group.within,
+                "axes": group.axes,
+            }
+            for group in found.groups.values()
+        ],
+        "proof": str(found.proof),
+    }
+    text = (
+        f"{found.table(axes=None if given.all_axes else 4)}\n\n{len(found.groups)} groups, {units} units; random "
+        f"permutations left the outputs equal, {found.proof}"
+    )
+    if given.check:
+        result["check"] = _check(given, model, found, inputs)
+        text += f"\n\n{_checked(result['check'])}"
+    arguments.show(given, result, text)
 
 
 def _input(text: str) -> Tensor:
@@ -71,11 +111,31 @@ def _input(text: str) -> Tensor:
     return torch.randint(int(limit), shape, generator=generator) if limit else torch.randn(shape, generator=generator)
 
 
-def _option(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not (equals and key.isidentifier()):
-        raise ValueError(f"argument {text!r}: give KEY=VALUE")
+def _check(
+    given: argparse.Namespace, model: nn.Module, symmetry: Symmetry, inputs: tuple[Tensor, ...]
+) -> list[dict[str, Any]]:
+    from onebasin.networks import planted
+
     try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
+        noise = [float(part) for part in given.noise.split(",")]
+        if min(noise) < 0:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"--noise {given.noise!r}: give numbers of at least 0, such as 0,1,4") from None
+    methods = given.methods.split(",")
+    if not set(methods) <= set(planted.METHODS):
+        raise ValueError(f"--methods {given.methods!r}: give names out of {', '.join(planted.METHODS)}")
+    if len(inputs) > 1:
+        raise ValueError("--check takes a model of one input")
+    text = given.input[0] if given.input else INPUT
+    images = _input(f"{CHECKED_SAMPLES}x{text.partition('x')[2]}")
+    with progress.shown():
+        return list(planted.recover(model.eval(), symmetry, images, noise=noise, methods=methods))
+
+
+def _checked(rows: list[dict[str, Any]]) -> str:
+    shown = [("noise, method", "units found", "groups whole", "seconds")]
+    for row in rows:
+        whole = f"{row['groups']} of {row['of']}"
+        shown.append((f"{row['noise']:g}, {row['method']}", f"{row['units']:.1%}", whole, f"{row['seconds']:.2f}"))
+    return arguments.table(shown)

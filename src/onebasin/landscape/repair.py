@@ -146,6 +146,22 @@ def correction(
     return repair
 
 
+def deviations(model: nn.Module, state: State, images: Tensor) -> dict[str, Tensor]:
+    """Return how much the outputs of each linear and convolutional layer vary.
+
+    Args:
+        model: the network's module; its own parameters are not used.
+        state: of the network, on the device of the images.
+        images: [N, …] of at least two images, which pass through the network at once.
+
+    Returns:
+        For each such layer, by the state key of its weight and in the order of evaluation, the standard deviation of
+        every channel over images and positions.
+    """
+    layers = {layer.name for layer in _Trace(model, state, images[:2]).layers if layer.kind == "linear"}
+    return {name: deviation for name, (_, deviation) in _measure(model, state, images, layers).items()}
+
+
 def _measure(model: nn.Module, state: State, images: Tensor, layers: set[str]) -> dict[str, Tensor]:
     """Mean and standard deviation, stacked, of the channels of layers' outputs."""
     found = {}
