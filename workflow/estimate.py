@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workflow import data_file
 from workflow.validation import TEXTS
 
 Settings = Mapping[str, Any]
@@ -63,6 +64,8 @@ DATA_SETS = {
     "svhn": (73257, 26032, (3, 32, 32), 10),
     "eurosat": (21600, 5400, (3, 64, 64), 10),
 }
+# Classes of a file, which its headers do not tell.
+UNKNOWN_CLASSES = 10
 # Bytes of the text that comes with Python, about as many in all versions.
 PYDOC_BYTES = 470_000
 
@@ -132,6 +135,13 @@ class Estimate:
         if settings["name"] in DATA_SETS:
             shape: tuple[int, ...]
             train, test, shape, classes = DATA_SETS[settings["name"]]
+        elif settings["name"] == "file":
+            found = data_file.shapes(settings["path"])
+            count, *sides = found.get("train_images") or found.get("images") or (1000, 1, 28, 28)
+            test = found["test_images"][0] if "test_images" in found else count // 5
+            train, shape = count - (0 if "test_images" in found else test), tuple(sides)
+            text = len(found.get("train_labels") or found.get("labels") or ()) == 2
+            classes = 256 if text else UNKNOWN_CLASSES
         elif settings["name"] in TEXTS:
             files = [] if settings["name"] == "pydoc" else folder.rglob("*.txt")
             pieces = (sum(file.stat().st_size for file in files) or PYDOC_BYTES) // settings["context"]

@@ -70,12 +70,13 @@ def complete(config: Config, defaults: Mapping[str, Any]) -> None:
             complete(config[key], value)
 
 
-def check(config: Config, root: Path) -> None:
+def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> None:
     """Check the whole config, and fill in the defaults of what it leaves out: those of config.yaml.
 
     Args:
         config: is changed in place.
         root: the folder of the Snakefile.
+        folders: where files of the user's own are looked for: where Snakemake runs, then beside the config files.
     """
     everything = schema(root)
     check_schema(config, everything)
@@ -91,8 +92,11 @@ def check(config: Config, root: Path) -> None:
         check_training(f"models[{index}].training", {**training, **model["training"]}, everything)
     if config["data"]["name"] in TEXTS:
         check_text(config)
+    if "file" in (config["data"]["name"], config["transfer"]["data"]["name"]):
+        path = config["data"]["path"]
+        config["data"]["path"] = locate(path, folders) or refuse("data.path", _missing(path, folders))
     if config["networks"]:
-        check_files(config["networks"], config["models"])
+        check_files(config["networks"], config["models"], folders)
         for index, room in enumerate(chosen):
             if trains(room):
                 refuse_training(f"experiments[{index}]", room.name)
@@ -264,6 +268,8 @@ def describe(schema: Schema) -> str:
         return "text of letters, digits, _ and -, beginning with a letter or digit" if "pattern" in schema else "text"
     if kind == "boolean":
         return "true or false"
+    if kind == "object" and "required" in schema:
+        return f"a section with {' and '.join(schema['required'])}"
     return "a section with keys of its own"
 
 
@@ -303,6 +309,8 @@ def check_training(key: str, training: Mapping[str, Any], everything: Schema) ->
 def check_text(config: Config) -> None:
     """Refuse what text cannot go through: families of models for images, and what is done to images in training."""
     name = config["data"]["name"]
+    if isinstance(config["data"]["normalise"], Mapping):
+        refuse("data.normalise", f"mean and std are of images, and {name!r} is text. Allowed: none")
     for index, model in enumerate(config["models"]):
         if "family" in model:
             family = model["family"]
@@ -337,20 +345,31 @@ def check_networks(key: str, networks: Sequence[Any], chosen: Sequence[Room]) ->
             )
 
 
+def locate(path: str, folders: Sequence[Path]) -> str | None:
+    """Return a file of the user's own, which is looked for where Snakemake runs, then beside the config files."""
+    plain = os.path.expanduser(path)
+    return next((file for file in [plain, *(str(folder / plain) for folder in folders)] if Path(file).is_file()), None)
+
+
+def _missing(path: str, folders: Sequence[Path]) -> str:
+    return f"{path!r} is no file in {' or '.join(map(str, folders))}. Allowed: files that exist"
+
+
 def network_file(path: str, model: str, width: int | str) -> str:
-    """Return the file that an item of `networks` means for a model and width."""
-    return os.path.expanduser(path.replace("{model}", model).replace("{width}", str(width)))
+    """Return what an item of `networks` says for a model and width."""
+    return path.replace("{model}", model).replace("{width}", str(width))
 
 
-def check_files(networks: Sequence[str], models: Sequence[Mapping[str, Any]]) -> None:
+def check_files(networks: Sequence[str], models: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> None:
     """Refuse files of networks that are missing, or that would stand for several networks."""
     owner: dict[str, tuple[int, str, int]] = {}
     for index, path in enumerate(networks):
         for model in models:
             for width in model["widths"]:
-                file, network = network_file(path, model["name"], width), (index, model["name"], width)
-                if not Path(file).is_file():
-                    refuse(f"networks[{index}]", f"{file!r} is no file. Allowed: files that exist")
+                named, network = network_file(path, model["name"], width), (index, model["name"], width)
+                file = locate(named, folders)
+                if file is None:
+                    refuse(f"networks[{index}]", _missing(named, folders))
                 if owner.setdefault(os.path.abspath(file), network) != network:
                     refuse(
                         f"networks[{index}]",

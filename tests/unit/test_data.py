@@ -133,7 +133,16 @@ def test_incomplete_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_images": torch.zeros(4, 2, 3, 3)}, "train images of small must be uint8"),
+        ({"train_images": torch.zeros(4, 2, 3, 3).double()}, "train images of small must be uint8"),
+        ({"train_images": torch.zeros(4, 2, 3, 3)}, "differ in type"),
+        (
+            {"train_images": torch.full((4, 2, 3, 3), torch.nan)},
+            "train images of small hold numbers that are not finite",
+        ),
+        ({"normalisation": "mean"}, "normalise 'mean': give channels, none, or mean and std"),
+        ({"normalisation": {"mean": 0}}, "normalise: give mean and std"),
+        ({"normalisation": {"mean": 0, "std": [1, 1, 1]}}, r"std has 3 numbers, the images have 2 channels"),
+        ({"normalisation": {"mean": 0, "std": 0}}, r"normalise\.std: give numbers above 0"),
         ({"test_images": torch.zeros(2, 3, 3, dtype=torch.uint8)}, "test images of small must be uint8"),
         ({"test_labels": torch.tensor([0])}, r"test labels of small must be int64 \[2\]"),
         ({"classes": 2}, r"labels of small must lie in 0\.\.1"),

@@ -57,7 +57,7 @@ def test_layers_are_those_of_the_networks(default, name, model):
 
 def test_sizes_of_data_sets_are_known():
     found = estimates(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    assert DATA_SETS.keys() == set(data.DATASETS) - {"image_folder", *TEXTS}
+    assert DATA_SETS.keys() == set(data.DATASETS) - {"image_folder", "file", *TEXTS}
     digits = data.load("digits")
     assert found.images[:3] == (len(digits.train_images), 0, len(digits.test_images))
     assert (found.images.shape, found.images.classes) == (digits.image_shape, digits.classes)

@@ -1,12 +1,16 @@
 """Models and networks of the user's own, through Snakemake."""
 
+import shutil
+
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from onebasin import checkpoint, models, seeding, symmetry, tables
+from onebasin import barrier, checkpoint, data, models, seeding, symmetry, tables
 from onebasin.models import factory
 
 NET = """
@@ -174,3 +178,62 @@ def test_a_model_with_other_outputs_is_refused(workplace):
     _, *log = (workplace.results / "logs/train/mine/width4/all.log").read_text().splitlines()
     assert log == ["error: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]"]
     assert not (workplace.results / "networks").exists()
+
+
+@pytest.fixture(scope="module")
+def sixteenths(tmp_path_factory):
+    """Two networks with batch norm that somebody trained on digits over 16, and these digits in a file."""
+    folder = tmp_path_factory.mktemp("sixteenths")
+    digits = data.load("digits", seed=3)
+    parts = {
+        f"{split}_{part}": tensor / 16 if part == "images" else tensor
+        for split in ("train", "test")
+        for part, tensor in zip(("images", "labels"), digits.raw(split), strict=True)
+    }
+    np.savez(folder / "digits.npz", **{key: tensor.numpy() for key, tensor in parts.items()})
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model = models.build("cnn", width=8, norm="batch", image_shape=(1, 8, 8), classes=10)
+        optimizer = torch.optim.Adam(model.parameters(), 0.01)
+        for _ in range(10):
+            for batch in torch.randperm(len(parts["train_labels"])).split(64):
+                loss = F.cross_entropy(model(parts["train_images"][batch]), parts["train_labels"][batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        torch.save(model.state_dict(), folder / f"{seed}.pt")
+    return folder, model, parts
+
+
+def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace):
+    """What the study measures of networks from elsewhere is what the library measures of them, on their own inputs."""
+    folder, model, parts = sixteenths
+    beside = workplace.folder / "studies" / "mine"
+    shutil.copytree(folder, beside)
+    config = {
+        **OWN,
+        "networks": ["0.pt", "1.pt"],
+        "data": {"name": "file", "path": "digits.npz", "normalise": "none"},
+        "models": [{"name": "cnn", "family": "cnn", "widths": [8], "norm": "batch"}],
+    }
+    (beside / "study.yaml").write_text(yaml.safe_dump(config))
+    configfile = ["--configfile", "studies/mine/study.yaml"]
+    workplace.snakemake("--cores", 1, *configfile)
+    states = [torch.load(folder / f"{seed}.pt") for seed in range(2)]
+    images, labels = parts["test_images"].float(), parts["test_labels"]
+    expected = barrier.curve(model, *states, images, labels, 5)
+    rows = list(tables.rows(workplace.results / "tables/pairs.csv", "pairs"))
+    found = {row["alpha"]: row for row in rows if (row["split"], row["method"]) == ("test", "none")}
+    assert [found[alpha]["error"] for alpha in expected["alpha"]] == pytest.approx(list(expected["error"]))
+    assert [found[alpha]["loss"] for alpha in expected["alpha"]] == pytest.approx(list(expected["loss"]), rel=1e-4)
+    assert expected["error"].iloc[[0, -1]].max() < 0.1 < expected["error"].max()
+
+    # Other inputs are another data set; the place of the file says nothing, its contents do.
+    assert workplace.plan(*configfile) == {}
+    (beside / "digits.npz").rename(workplace.folder / "moved.npz")
+    config["data"]["path"] = "moved.npz"
+    (beside / "study.yaml").write_text(yaml.safe_dump(config))
+    assert workplace.plan(*configfile) == {}
+    config["data"]["normalise"] = {"mean": [0.5], "std": [0.5]}
+    (beside / "study.yaml").write_text(yaml.safe_dump(config))
+    assert {"data", "align", "width_measure"} <= workplace.plan(*configfile).keys()

@@ -105,7 +105,7 @@ def test_enumerations_are_those_of_the_library():
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
     second = SCHEMA["properties"]["transfer"]["properties"]["data"]["properties"]
-    assert set(resolved(second["name"])["enum"]) == {"same", *data.DATASETS} - set(TEXTS)
+    assert set(resolved(second["name"])["enum"]) == {"same", *data.DATASETS} - {*TEXTS, "file"}
     assert second["variant"]["enum"] == list(data.VARIANTS)
     assert set(resolved(training["optimizer"])["enum"]) == set(train.OPTIMIZERS)
     assert set(resolved(training["schedule"])["enum"]) == set(train.SCHEDULES)

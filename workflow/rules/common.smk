@@ -25,7 +25,7 @@ from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
 
-validation.check(config, ROOT)
+validation.check(config, ROOT, CODE_FOLDERS)
 # Jobs may have an environment of their own, in which more is installed.
 own_code.check(config["models"], CODE_FOLDERS, installed=not workflow.deployment_settings.deployment_method)
 
@@ -133,8 +133,17 @@ def stable(section, without=()):
 def data_settings():
     """What the data set depends on: not where it lies, for moving it must not train every network again."""
     name = config["data"]["name"]
-    unread = [("image_size", name != "image_folder"), ("context", name not in validation.TEXTS)]
-    return stable(config["data"], without=("data_dir", *(key for key, holds in unread if holds)))
+    unread = [
+        ("image_size", name != "image_folder"),
+        ("context", name not in validation.TEXTS),
+        ("normalise", config["data"]["normalise"] == "channels"),
+    ]
+    return stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
+
+
+def own_file(name):
+    """The file of the user's own that holds a data set, if any does."""
+    return [config["data"]["path"]] if name == "file" else []
 
 
 def own_folder(wildcards):

@@ -1,6 +1,6 @@
 """The data set, and the second one of `transfer`.
 
-Needs: nothing, or what lies in `data.data_dir`.
+Needs: nothing, or what lies in `data.data_dir`, or the file `data.path`.
 Makes: a file for each, the only thing that later jobs know of the data.
 """
 
@@ -10,6 +10,8 @@ WORK["second_data"] = WORK["data"]
 
 rule data:
     """Bring the data set into one file, so that what reads the many formats is imported once."""
+    input:
+        file=own_file(config["data"]["name"]),
     output:
         update(DATA["first"]),
     log:
@@ -35,6 +37,7 @@ rule second_data:
     """Bring the second data set into one file; it must have the shape and the classes of the first."""
     input:
         first=DATA["first"],
+        file=own_file(config["transfer"]["data"]["name"]),
     output:
         update(DATA["second"]),
     log:

@@ -12,7 +12,8 @@ rule import_networks:
     input:
         data=DATA["first"],
         networks=lambda wildcards: [
-            validation.network_file(path, wildcards.model, wildcards.width) for path in config["networks"]
+            validation.locate(validation.network_file(path, wildcards.model, wildcards.width), CODE_FOLDERS)
+            for path in config["networks"]
         ],
     output:
         checkpoints=update([network(seed=seed) for seed in SEEDS]),

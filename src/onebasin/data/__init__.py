@@ -1,6 +1,7 @@
-"""Data sets of images to classify, or of text to go on with, held in memory as one tensor of bytes per split."""
+"""Data sets of images to classify, or of text to go on with, held in memory as one tensor per split."""
 
-from onebasin.data.dataset import DataError, Dataset, open_, save
+from onebasin.data import file
+from onebasin.data.dataset import NORMALISATIONS, DataError, Dataset, open_, save
 from onebasin.data.sources import CONTEXT, DATASETS, IMAGE_SIZE, load
 from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, stratified_split, vary
 
@@ -8,10 +9,12 @@ __all__ = [
     "CONTEXT",
     "DATASETS",
     "IMAGE_SIZE",
+    "NORMALISATIONS",
     "TEST_FRACTION",
     "VARIANTS",
     "DataError",
     "Dataset",
+    "file",
     "hold_out",
     "load",
     "open_",

@@ -1,4 +1,4 @@
-"""Where data sets come from: scikit-learn, Python, torchvision, a folder of the user's own."""
+"""Where data sets come from: scikit-learn, Python, torchvision, a folder or a file of the user's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from onebasin.data import image_folder, text
+from onebasin.data import file, image_folder, text
 from onebasin.data.dataset import DataError, Dataset
 from onebasin.data.image_folder import one_line
 from onebasin.data.splits import mix, split_off_test
@@ -35,6 +35,7 @@ def load(
     download: bool = True,
     image_size: int = IMAGE_SIZE,
     context: int = CONTEXT,
+    path: str | Path | None = None,
 ) -> Dataset:
     """Load a data set by name.
 
@@ -47,14 +48,17 @@ def load(
     comes with Python itself and that `help` shows: bytes, each of which has the next one as its label, in pieces of
     `context` bytes. The last fifth of every file is for testing; the pieces for training are in a random order.
 
+    The data set `file` is a file of the user's own, as `data.file` reads it.
+
     Args:
         name: one of `DATASETS`.
         data_dir: the folder where the data lies, as torchvision lays it out, or goes; `digits` and `pydoc` need none.
-        seed: of the split of data sets that come without one (`digits`, `eurosat`, `image_folder` at times), and of the
-            random order, also of text.
+        seed: of the split of data sets that come without one (`digits`, `eurosat`, at times `image_folder` and `file`),
+            and of the random order, also of text.
         download: fetch what is not in `data_dir`.
         image_size: height and width in pixels to which images of `image_folder` are scaled, their longer side cropped.
         context: bytes of a piece of text.
+        path: the file of the data set `file`.
 
     Returns:
         The data set.
@@ -67,6 +71,13 @@ def load(
         raise ValueError(f"unknown data set {name!r}: give one of {', '.join(sorted(DATASETS))}")
     if name == "digits":
         return _digits(seed)
+    if name == "file":
+        if path is None:
+            raise DataError("file needs path, the file of images and labels")
+        try:
+            return file.dataset(name, file.read(path), seed)
+        except DataError as error:
+            raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     if name == "pydoc":
         return mix(text.dataset(name, [text.python()], context), seed)
     if data_dir is None:
@@ -194,4 +205,4 @@ _TORCHVISION: Mapping[str, tuple[Reader, str]] = {
 
 _BY_CLASS = ("eurosat", "image_folder")
 
-DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder", "pydoc", "text_folder")
+DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder", "file", "pydoc", "text_folder")

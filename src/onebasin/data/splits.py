@@ -43,8 +43,13 @@ def stratified_split(labels: Tensor, fraction: float, generator: torch.Generator
 
 def split_off_test(name: str, images: Tensor, labels: Tensor, seed: int) -> Dataset:
     """Return a data set of which a fifth of the images, each class in proportion, are for testing."""
-    train, test = stratified_split(labels, TEST_FRACTION, seeding.generator("data", name, "split", seed))
+    train, test = stratified_split(strata(labels), TEST_FRACTION, seeding.generator("data", name, "split", seed))
     return Dataset(name, images[train], labels[train], images[test], labels[test], int(labels.max()) + 1)
+
+
+def strata(labels: Tensor) -> Tensor:
+    """Return what a split keeps in proportion: the classes [n]; nothing where there is no one label for each image."""
+    return labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
 
 
 def mix(dataset: Dataset, seed: int) -> Dataset:
@@ -71,8 +76,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
     if not share:
         return dataset
     labels = dataset.train_labels
-    strata = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
-    rest, taken = stratified_split(strata, share, seeding.generator("data", dataset.name, "held out"))
+    rest, taken = stratified_split(strata(labels), share, seeding.generator("data", dataset.name, "held out"))
     return replace(
         dataset,
         train_images=dataset.train_images[rest],
@@ -103,12 +107,15 @@ def vary(dataset: Dataset, variant: str) -> Dataset:
         return dataset
     if dataset.context:
         raise DataError(f"{dataset.name} is text, of which there is no variant {variant!r}")
-    if variant == "rotated" and dataset.image_shape[1] != dataset.image_shape[2]:
+    if variant == "rotated" and (len(dataset.image_shape) != 3 or dataset.image_shape[1] != dataset.image_shape[2]):
         raise DataError(f"images of {dataset.name} are not square: rotated, they would have another shape")
-    brightest = dataset.train_images.max()
+    darkest, brightest = dataset.train_images.min(), dataset.train_images.max()
+    if dataset.train_images.dtype == torch.uint8:
+        darkest = torch.zeros_like(darkest)
 
     def changed(images: Tensor) -> Tensor:
-        return (brightest - images.clamp(max=brightest)) if variant == "inverted" else images.rot90(1, (2, 3))
+        inverted = variant == "inverted"
+        return brightest - images.clamp(max=brightest) + darkest if inverted else images.rot90(1, (2, 3))
 
     held_out = dataset.held_out_images
     return replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onebasin import data
 from onebasin.study import folders
 from onebasin.study.job import Job
@@ -14,9 +16,13 @@ def make(job: Job) -> None:
         state, digest = folders.state_of(job.params.folder), folders.digest_of(job.params.folder)
         job.sources["folder"] = (digest, state)
     settings = {"data_dir": job.config["data"]["data_dir"], **job.params.data}
+    for path in job.input.get("file", ()):
+        settings["path"] = path
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
-    dataset = data.hold_out(data.vary(data.load(**settings), variant), held_out)
-    if job.input:
+    normalisation = settings.pop("normalise", "channels")
+    dataset = replace(data.load(**settings), normalisation=normalisation)
+    dataset = data.hold_out(data.vary(dataset, variant), held_out)
+    if job.input.get("first"):
         first = data.open_(job.input.first)
         if (dataset.image_shape, dataset.classes) != (first.image_shape, first.classes):
             raise data.DataError(

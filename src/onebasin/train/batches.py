@@ -22,12 +22,11 @@ class Images:
         images, labels = dataset.raw(split)
         self.images, self.labels = images.to(device), labels.to(device)
         self.text = dataset.context is not None
-        if not self.text:
-            self.mean = dataset.mean.to(device)[:, None, None]
-            self.std = dataset.std.to(device)[:, None, None]
+        self._normaliser = dataset.normaliser(device)
         self.size = images.shape[-2:]
-        if self.text and (settings.augment != "none" or settings.channels_last):
-            raise ValueError(f"{dataset.name} is text: augment must be none, and channels_last false")
+        if images.ndim != 4 and (settings.augment != "none" or settings.channels_last):
+            what = "text" if self.text else f"of shape {list(images.shape[1:])}"
+            raise ValueError(f"{dataset.name} is {what}: augment must be none, and channels_last false")
         self.flip = split == "train" and settings.augment in ("flip", "flip_crop")
         self.padding = settings.crop_padding if split == "train" and settings.augment in ("crop", "flip_crop") else 0
         self.format = torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -39,8 +38,8 @@ class Images:
 
     def _normalise(self, images: Tensor) -> Tensor:
         if self.text:
-            return images.long()
-        return images.float().sub_(self.mean).div_(self.std).contiguous(memory_format=self.format)
+            return self._normaliser(images)
+        return self._normaliser(images).contiguous(memory_format=self.format)
 
     def in_order(self, batch_size: int) -> Iterator[Tensor]:
         """Give the images of an unaugmented split as they come."""
