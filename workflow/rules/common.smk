@@ -137,6 +137,11 @@ def data_settings():
     return stable(config["data"], without=("data_dir", *(key for key, holds in unread if holds)))
 
 
+def data_version(name):
+    """The version of what reads a data set."""
+    return versions.of("image_folder" if name == "image_folder" else "data")
+
+
 def own_folder(wildcards):
     """The folder of the user's own files; its contents shape the data set, and not its place."""
     return config["data"]["data_dir"] if config["data"]["name"] in ("image_folder", "text_folder") else None
