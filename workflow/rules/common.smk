@@ -19,12 +19,16 @@ from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share
-from workflow import own_code, records, validation
+from workflow import config_files, own_code, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
 
+# As a part of another workflow, this one does not read the config files.
+if Path(workflow.main_snakefile).resolve() == ROOT / "Snakefile":
+    for file in workflow.configfiles:
+        config_files.check(file)
 validation.check(config, ROOT)
 # Jobs may have an environment of their own, in which more is installed.
 own_code.check(config["models"], CODE_FOLDERS, installed=not workflow.deployment_settings.deployment_method)
