@@ -24,6 +24,9 @@ Schema = Mapping[str, Any]
 FROM_ELSEWHERE = {"last", "narrow"}
 
 
+# The loader in C takes a tenth of the time, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 # Data sets of text, for models of the user's own.
 TEXTS = ("pydoc", "text_folder")
 
@@ -36,9 +39,7 @@ def refuse(key: str, problem: str) -> NoReturn:
 
 def read(path: Path) -> Config:
     """Return what a YAML file says."""
-    # The loader in C takes a tenth of the time, where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Config = yaml.load(path.read_text(encoding="utf-8"), loader)
+    found: Config = yaml.load(path.read_text(encoding="utf-8"), LOADER)
     return found
 
 
@@ -187,14 +188,14 @@ def explain(error: ValidationError) -> tuple[str, str]:
         return spell_key([*path, error.instance]), f"not allowed with the other keys. Allowed: {allowed}"
     if error.validator == "additionalProperties":
         unknown = unknown_keys(error)[0]
-        return spell_key([*path, unknown]), (
-            f"unknown key{suggest(nearest_keys(error).get(unknown))} Allowed: {', '.join(error.schema['properties'])}"
-        )
+        near = nearest_keys(error).get(unknown)
+        allowed = "" if near else f" Allowed: {', '.join(error.schema['properties'])}"
+        return spell_key([*path, unknown]), f"unknown key{suggest(near)}{allowed}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
-        near = difflib.get_close_matches(missing, map(str, error.instance), n=1)
-        if near:
-            return spell_key([*path, *near]), f"unknown key{suggest(missing)}"
+        written = difflib.get_close_matches(missing, map(str, error.instance), n=1)
+        if written:
+            return spell_key([*path, *written]), f"unknown key{suggest(missing)}"
         return key, f"the key {missing!r} is missing."
     if error.validator == "uniqueItems":
         twice = next(value for i, value in enumerate(error.instance) if value in error.instance[:i])
@@ -207,6 +208,10 @@ def guess(error: ValidationError) -> str:
     value = error.instance
     if isinstance(value, str) and error.validator == "enum":
         return suggest(next(iter(difflib.get_close_matches(value, map(str, error.validator_value), n=1)), None))
+    if error.validator == "type" and error.schema["type"] == "array" and isinstance(value, str | int | float):
+        return f"; for a list of one, write [{spell(value)}]."
+    if error.validator == "type" and error.schema["type"] == "string" and isinstance(value, bool):
+        return ", as YAML reads yes, no, on and off, too; for text, write it in quotes."
     # YAML reads 1e-3 as text, and Snakemake every number inside a list or a dictionary of --config.
     if isinstance(value, str) and error.validator == "type":
         try:

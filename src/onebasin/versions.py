@@ -7,6 +7,7 @@ of an experiment have a version of their own, ``VERSION`` of its module.
 
 STAGES = {
     "data": 1,
+    "image_folder": 2,
     # Networks: from their initialisation, pruned and trained again, and trained elsewhere.
     "train": 1,
     "prune": 1,

@@ -459,6 +459,156 @@ def test_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, caplog):
     assert "the decoded images are not kept for another time" in caplog.text
 
 
+def write_grays(folder, suffix, convert):
+    """Two classes of gray images, of 60 and of 160 in bytes."""
+    from PIL import Image
+
+    for name, level in (("dark", 60), ("bright", 160)):
+        (folder / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.fromarray(convert(numpy.full((8, 8), level + number)))
+            image.save(folder / name / f"{number}.{suffix}")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_gray_values_of_any_depth_become_bytes(tmp_path, suffix, depth):
+    kind, factor = (numpy.uint8, 1) if depth == 8 else (numpy.uint16, 257)
+    # A little more, which is rounded away.
+    write_grays(tmp_path, suffix, lambda gray: (gray * factor + factor // 3).astype(kind))
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    images = torch.cat([dataset.train_images, dataset.test_images])
+    assert images.unique().tolist() == [*range(60, 65), *range(160, 165)]
+
+
+def test_gray_values_of_12_bits_become_bytes(tmp_path):
+    write_grays(tmp_path, "tif", lambda gray: gray.astype(numpy.uint8))
+    tags = {256: 8, 257: 8, 258: 12, 259: 1, 262: 1, 273: 200, 277: 1, 278: 8, 279: 96}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    white = header.ljust(200, b"\0") + b"\xff" * 96
+    (tmp_path / "dark" / "0.tif").write_bytes(white)
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    assert torch.cat([dataset.train_images, dataset.test_images]).max() == 255
+
+
+@pytest.mark.parametrize("kind", ["int32", "float32"])
+def test_gray_values_of_no_known_range_are_refused(tmp_path, kind):
+    write_grays(tmp_path, "tif", lambda gray: gray.astype(kind))
+    with pytest.raises(
+        DataError, match=r"\d.tif has .*, of which nothing says which is white: convert it to 8 or 16 bits$"
+    ):
+        data.load("image_folder", tmp_path, image_size=8)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_images_of_every_mode_are_read(tmp_path, mode):
+    from PIL import Image
+
+    write_grays(tmp_path, "tif", lambda gray: gray.astype(numpy.uint8))
+    white = Image.new("RGB", (8, 8), (255, 255, 255)).convert(mode)
+    white.save(tmp_path / "dark" / "0.tif")
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    images = torch.cat([dataset.train_images, dataset.test_images])
+    assert (images == 255).flatten(1).all(1).sum() == 1
+
+
+def test_images_are_turned_as_their_exif_data_says(tmp_path):
+    from PIL import Image
+
+    write_image_folder(tmp_path)
+    upright = Image.new("L", (8, 8), 0)
+    upright.paste(255, (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    upright.rotate(90).save(tmp_path / "test" / "cat" / "0.jpg", exif=exif, quality=100)
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    assert (dataset.test_images.float() - torch.from_numpy(numpy.array(upright)).float()).abs().amax(
+        (1, 2, 3)
+    ).min() < 9
+
+
+def test_of_several_frames_the_first_is_read_and_this_is_said(tmp_path, caplog):
+    from PIL import Image
+
+    write_grays(tmp_path, "tif", lambda gray: gray.astype(numpy.uint8))
+    frames = [Image.new("L", (8, 8), level) for level in (7, 99)]
+    frames[0].save(tmp_path / "dark" / "0.tif", save_all=True, append_images=frames[1:])
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    values = torch.cat([dataset.train_images, dataset.test_images]).unique().tolist()
+    assert 7 in values and 99 not in values
+    assert f"of 1 files with several pages or frames the first is read: {tmp_path}/dark/0.tif" in caplog.text
+
+
+def test_what_was_decoded_otherwise_is_decoded_again(tmp_path, monkeypatch, decoded):
+    write_image_folder(tmp_path)
+    data.load("image_folder", tmp_path, image_size=8)
+    monkeypatch.setattr(image_folder, "_DECODING", 0)
+    data.load("image_folder", tmp_path, image_size=8)
+    assert decoded == [6, 4] * 2
+
+
+def test_hidden_folders_are_not_looked_at(tmp_path):
+    write_grays(tmp_path, "png", lambda gray: gray.astype(numpy.uint8))
+    for place in (".hidden", "dark/.checkpoints", "dark/deeper/.checkpoints"):
+        picture(tmp_path / place / "0.png", (1, 2, 3))
+    dataset = data.load("image_folder", tmp_path, image_size=8)
+    assert len(dataset.train_images) + len(dataset.test_images) == 10
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Test", "Train"),
+        ("training", "validation"),
+        ("TRAIN", "VAL"),
+        ("dev", "eval"),
+        ("train", "val"),
+        ("test", "trn"),
+    ],
+)
+def test_splits_of_other_names_are_not_taken_for_classes(tmp_path, names):
+    write_image_folder(tmp_path, splits=names)
+    found = " and ".join(f"{name}/" for name in names)
+    with pytest.raises(
+        DataError, match=f"has {found}, which seem to be splits and no classes: call what to train and to"
+    ):
+        data.load("image_folder", tmp_path, image_size=8)
+
+
+def test_splits_within_classes_are_named(tmp_path):
+    for name, split in itertools.product(("cat", "dog"), ("Train", "Val")):
+        picture(tmp_path / name / split / "0.png", (1, 2, 3))
+    with pytest.raises(
+        DataError, match=r"cat holds splits \(Train, Val\): give train/ and test/ with the classes below"
+    ):
+        data.load("image_folder", tmp_path, image_size=8)
+
+
+@pytest.mark.parametrize("names", [("Control", "Test"), ("invalid", "valid"), ("Train", "car", "plane")])
+def test_a_class_may_have_the_name_of_a_split(tmp_path, names):
+    for number, name in enumerate(names):
+        for image in range(5):
+            picture(tmp_path / name / f"{image}.png", (number, image, 0))
+    assert data.load("image_folder", tmp_path, image_size=8).classes == len(names)
+
+
+def test_folders_beside_train_and_test_are_named(tmp_path, caplog):
+    write_image_folder(tmp_path)
+    for name in ("val", "notes", ".hidden"):
+        (tmp_path / name).mkdir()
+    data.load("image_folder", tmp_path, image_size=8)
+    assert f"{tmp_path}: train/ and test/ are read, and not notes/, val/" in caplog.text
+
+
+def test_images_that_are_all_the_same_are_refused(tmp_path):
+    for name, number in itertools.product(("cat", "dog"), range(5)):
+        picture(tmp_path / name / f"{number}.png", (4, 5, 6))
+    with pytest.raises(DataError, match="all images to train on are the same: give images that differ"):
+        data.load("image_folder", tmp_path, image_size=8)
+
+
 def test_bad_image_folders_are_one_readable_line(tmp_path):
     def refused(folder, message, **options):
         with pytest.raises(ValueError) as caught:

@@ -1,9 +1,15 @@
 """Networks that were trained elsewhere are read without running code, and fit the model or are refused."""
 
+import gzip
+import io
+import json
 import pickle
 import re
+import zipfile
 
+import numpy
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import save_file, save_model
 from torch import nn
@@ -210,29 +216,138 @@ def test_a_pickle_that_needs_more_is_refused_and_not_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "neither safetensors nor a file of torch.save"),
-        (b"PK\x03\x04 and no more", "no readable file of torch.save"),
-        (b"\x80\x02", "no readable file of torch.save"),
-        ({"epoch": 3, "optimizer": {}}, "no state dict but a dictionary with the keys epoch, optimizer"),
-        ([1, 2], "no state dict but a list"),
-        ({}, "an empty dictionary"),
-    ],
-)
-def test_other_files_are_refused(tmp_path, content, message):
+def archive(*names):
+    with zipfile.ZipFile(written := io.BytesIO(), "w") as file:
+        for name in names:
+            file.writestr(name, b"")
+    return written.getvalue()
+
+
+def written(save, *arguments):
+    save(*arguments, file := io.BytesIO())
+    return file.getvalue()
+
+
+SCRIPT = torch.jit.script(nn.ReLU())
+WHOLE = safetensors.torch.save({"a": torch.ones(9)})
+
+OTHERS = {
+    "empty": (b"", "is empty; copy or write it anew"),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
+        "is a pointer of Git LFS .* `git lfs pull`",
+    ),
+    "page": (b"<!DOCTYPE html>\n<html>", "is a page of the web"),
+    "page after a blank": (b"\n <html>", "is a page of the web"),
+    "gzip": (gzip.compress(WHOLE), "is compressed; unpack it"),
+    "tar": (bytes(257) + b"ustar", "is a tar archive"),
+    "npy": (written(lambda file: numpy.save(file, numpy.ones(2))), "is an array of NumPy"),
+    "npz": (written(lambda file: numpy.savez(file, a=numpy.ones(2))), "is an archive of NumPy arrays"),
+    "h5": (b"\x89HDF\r\n\x1a\n" + bytes(9), "is HDF5, as Keras writes it"),
+    "keras": (archive("metadata.json", "config.json", "model.weights.h5"), "is a model of Keras"),
+    "flax": (b"\x81\xa6params\x81", "is MessagePack, as Flax writes it"),
+    "onnx": (b"\x08\x08\x12\x07pytorch", "is ONNX"),
+    "torch.export": (archive("net/archive_format", "net/models/model.json"), "is a program of torch.export"),
+    "torchscript": (
+        written(lambda file: torch.jit.save(SCRIPT, file)),
+        "is TorchScript, a program with its tensors; write",
+    ),
+    "zip": (archive("a.txt", "b.txt"), r"is an archive of other files \(a.txt, b.txt\)"),
+    "text": (b"once upon a time", "neither safetensors nor a file of torch.save"),
+    "json": (b'{"architectures": ["ResNet"]}', "is JSON, and no index of shards"),
+    "list": (b"[1, 2]", "is JSON, and no index of shards"),
+    "broken json": (b'{"weight_map": {', "is JSON, and no index of shards"),
+    "cut": (WHOLE[:-4], "no whole file of safetensors"),
+    "cut in its header": (WHOLE[:12], "no whole file of safetensors"),
+    "cut archive": (b"PK\x03\x04 and no more", "no readable file of torch.save"),
+    "cut pickle": (b"\x80\x02", "no readable file of torch.save"),
+    "other things": ({"epoch": 3, "optimizer": {}}, "no state dict but a dictionary with the keys epoch, optimizer;"),
+    "many things": (dict.fromkeys("abcdefghijklm"), "with the keys a, b, c, d, e, f, g, h, i, j, ...;"),
+    "more than tensors": ({"a": torch.ones(1), "b": 3}, "a dictionary with besides tensors the keys b;"),
+    "values in a list": ([1, 2], "no state dict but a list"),
+    "nothing": ({}, "an empty dictionary"),
+    "two networks": (
+        {"student": {"a": torch.ones(1)}, "teacher": {"a": torch.ones(1)}, "epoch": 1},
+        "holds several state dicts, under student, teacher; save that of the network alone",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_files_are_called_what_they_are(tmp_path, kind):
+    content, message = OTHERS[kind]
     if isinstance(content, bytes):
         (tmp_path / "x").write_bytes(content)
     else:
         torch.save(content, tmp_path / "x")
     with pytest.raises(FileError, match=re.escape(str(tmp_path / "x")) + f".*{message}") as caught:
         foreign.read(tmp_path / "x")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
 
 
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileError, match="No such file"):
         foreign.read(tmp_path / "x")
-    with pytest.raises(FileError, match="directory"):
-        foreign.read(tmp_path)
+
+
+def test_of_folders_the_file_is_named(tmp_path):
+    def refused(message):
+        with pytest.raises(FileError, match=f"{re.escape(str(tmp_path))} is a folder; {message}$"):
+            foreign.read(tmp_path)
+
+    refused("give a file of tensors, of which it has none")
+    for name in ("config.json", "model-00001-of-00002.safetensors"):
+        (tmp_path / name).touch()
+    refused(f"give {tmp_path}/model-00001-of-00002.safetensors")
+    (tmp_path / "model-00002-of-00002.safetensors").touch()
+    refused(f"give one of {tmp_path}/model-00001-of-00002.safetensors, {tmp_path}/model-00002-of-00002.safetensors")
+    (tmp_path / "model.safetensors.index.json").touch()
+    refused(f"give {tmp_path}/model.safetensors.index.json")
+    for name in (".metadata", "__0_0.distcp"):
+        (tmp_path / name).touch()
+    refused(".*dcp_to_torch FOLDER FILE")
+
+
+@pytest.mark.parametrize(("stem", "suffix", "save"), [("model", "safetensors", save_file), ("m", "bin", torch.save)])
+def test_an_index_is_read_with_its_shards(tmp_path, stem, suffix, save):
+    model = network()
+    state = dict(model.state_dict())
+    names = [f"{stem}-0000{number}-of-00002.{suffix}" for number in (1, 2)]
+    place = {key: names[key.startswith("3")] for key in state}
+    for name in names:
+        save({key: value for key, value in state.items() if place[key] == name}, tmp_path / name)
+    index = tmp_path / f"{stem}.{suffix}.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": place}))
+    assert same(foreign.read(index), state)
+    assert foreign.parts(index) == [index, *(tmp_path / name for name in names)]
+    assert foreign.parts(tmp_path / names[0]) == [tmp_path / names[0]]
+    with pytest.raises(FileError, match=f"missing 3.weight; .*; it is one shard of 2: give {index}, which reads all$"):
+        foreign.fit(model, foreign.read(tmp_path / names[0]), tmp_path / names[0])
+    index.write_text(json.dumps({"weight_map": {**place, "4.bias": names[0]}}))
+    with pytest.raises(FileError, match=f"json: its shard {names[0]} lacks 4.bias; fetch all files of one version$"):
+        foreign.read(index)
+    (tmp_path / names[1]).write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(FileError, match=f"{names[1]} is a pointer of Git LFS"):
+        foreign.read(index)
+    (tmp_path / names[1]).unlink()
+    for ask in (foreign.read, foreign.parts):
+        with pytest.raises(FileError, match=f"json: its shard {tmp_path}/{names[1]} is missing; fetch it, too$"):
+            ask(index)
+
+
+@pytest.mark.parametrize(
+    ("wrapping", "said"),
+    [
+        ({"epoch": 1, "model_state": 1}, ""),
+        ({"ema": 1, "step": 3}, ""),
+        ({"params": 1, "optimizer": {"state": {}, "param_groups": []}}, ""),
+        ({"model_ema": 2, "model": 1}, "the network under 'model' is read, not that under 'model_ema'"),
+        ({"model": 1, "state_dict_ema": 2, "ema": 2}, "not that under 'state_dict_ema' or 'ema'"),
+    ],
+)
+def test_the_network_is_found_among_other_things(tmp_path, caplog, wrapping, said):
+    states = [network().state_dict() for _ in range(2)]
+    keep = ("epoch", "step", "optimizer")
+    torch.save({key: value if key in keep else states[value - 1] for key, value in wrapping.items()}, tmp_path / "x")
+    assert same(foreign.read(tmp_path / "x"), dict(states[0]))
+    assert said in caplog.text and bool(said) == bool(caplog.text)

@@ -3,12 +3,15 @@
 `python tests/unit/test_versions.py` writes the results anew, after a version was raised.
 """
 
+import itertools
 import json
 import tempfile
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+from PIL import Image
 
 from onebasin import checkpoint, data, foreign, match, models, prune, seeding, symmetry, train, versions
 from onebasin.landscape import evaluate, repair
@@ -41,7 +44,10 @@ def results(folder):
     """What each stage makes of the digits and three small networks."""
     torch.set_num_threads(1)
     dataset = data.hold_out(data.load("digits"), 0)
-    found = {"data": {"digest": dataset.digest}}
+    found = {
+        "data": {"digest": dataset.digest},
+        "image_folder": {"digest": images_of_a_folder(folder / "images").digest},
+    }
     states = {}
     for seed in SEEDS:
         states[seed] = network(dataset, folder, seed)
@@ -83,6 +89,19 @@ def results(folder):
         found["mixtures"][name] = [measured.loss.tolist(), measured.error.tolist()]
     found["sinkhorn"] |= {"frame": found.pop("sinkhorn frame")}
     return {stage: {"version": versions.of(stage), **json.loads(json.dumps(one))} for stage, one in found.items()}
+
+
+def images_of_a_folder(folder):
+    """Images of a few depths and sizes, one of them turned by its EXIF data."""
+    draw = numpy.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, index in itertools.product("ab", range(6)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        depth = (numpy.uint8, numpy.uint16)[index % 2]
+        values = draw.integers(0, numpy.iinfo(depth).max, (9 + index, 8), depth)
+        Image.fromarray(values).save(folder / name / f"{index}.png", **({"exif": exif} if index == 2 else {}))
+    return data.load("image_folder", folder, image_size=8)
 
 
 def network(dataset, folder, seed, **options):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from workflow import validation
+from workflow import config_files, validation
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "family": "mlp", "widths": [4]}
@@ -246,6 +246,14 @@ DETAILS = {
     "infinite number": ("training: {lr: .inf}", "training.lr", "a number above 0"),
     "not a number": ("training: {lr: .nan}", "training.lr", "a number above 0"),
     "number for text": ({"study": 3}, "study", "text"),
+    "no for text": (
+        "study: no",
+        "study",
+        "False is not allowed, as YAML reads yes, no, on and off, too; for text, write it in",
+    ),
+    "a number for a list": ({"seeds": 3}, "seeds", "3 is not allowed; for a list of one, write [3]. Allowed: a list"),
+    "text for a list": ({"seeds": "3"}, "seeds", "'3' is not allowed; for a list of one, write [3]. Allowed: a list"),
+    "a name for a list": ({"experiments": "width"}, "experiments", "for a list of one, write [width]."),
     "section for a list": ({"models": MLP}, "models", "a list"),
     "empty models": ({"models": []}, "models", "a list of at least 1 items"),
     "empty widths": ({"models": [{**MLP, "widths": []}]}, "models[0].widths", WIDTHS),
@@ -287,6 +295,46 @@ DETAILS = {
 }
 
 
+# Files of which something is lost, or read otherwise than it looks: the line in which it stands, and what is said.
+WRITTEN = {
+    "section given twice": (
+        b"study: a\ntraining: {epochs: 2}\ntraining: {lr: 0.1}",
+        3,
+        "'training' is given twice, first in line 2",
+    ),
+    "key given twice": (
+        b"training:\n  lr: 1\n  epochs: 2\n  lr: 2",
+        4,
+        "'lr' is given twice, first in line 2. Allowed: once",
+    ),
+    "key given twice in an item": (b"models:\n- {name: a}\n- {name: b, name: c}", 3, "'name' is given twice"),
+    "key given twice in JSON": (b'{\n\t"study": "a",\n\t"study": "b"\n}', 3, "'study' is given twice, first in line 2"),
+    "text of Latin-1": (b"study: a\n# caf\xe9\n", 2, "a byte 0xe9 is no UTF-8"),
+    "text of UTF-16": ("study: a\n".encode("utf-16"), 1, "a byte 0xff is no UTF-8"),
+    "no blank in braces": (
+        b"study: a\ntraining: {epochs:5}",
+        2,
+        "a blank is missing after 'epochs:'. Allowed: epochs: 5",
+    ),
+    "no blank in a section": (b"training:\n  epochs:5\n", 2, "a blank is missing after 'epochs:'"),
+    "no blank in an item": (b"models:\n- name:mlp\n", 2, "a blank is missing after 'name:'. Allowed: name: mlp"),
+    "no blank before a list": (b"study: a\nseeds:[0, 1]\nfoo: b\n", 2, "a blank is missing after 'seeds:'"),
+    "no blank before others": (b"training:\n  epochs:5\n  lr: 1\n", 2, "a blank is missing after 'epochs:'"),
+    "octal number": (b"study: a\nseeds: [1,\n  010]", 3, "010 is read as 8, in eights. Allowed: 10, if this is meant"),
+    "number in sixties": (
+        b"study: a\npaths: {weak: 1:30}",
+        2,
+        "1:30 is read as 90, in sixties. Allowed: 90, or '1:30' in",
+    ),
+    "fraction in sixties": (b"a: 1:30.5", 1, "1:30.5 is read as 90.5, in sixties"),
+    "date": (b"study: 2024-01-31", 1, "2024-01-31 is read as a date. Allowed: '2024-01-31' in quotes"),
+    "tab": (b"training:\n\tepochs: 1", 2, "it is no YAML here, found character"),
+    "open brace": (b"a: {b: 1\nc: [0, 1]\n", 2, "it is no YAML here, did not find expected ',' or '}'"),
+    "control character": (b"a: 1\nb: \x01\n", 2, "it is no YAML here"),
+    "tag": (b"a: 1\nb: !!python/name:os.system", 2, "the tag 'tag:yaml.org,2002:python/name:os.system' is unknown"),
+}
+
+
 def only_line(output):
     """What is said besides Snakemake's own notes on profile and config files."""
     lines = [line for line in output.splitlines() if line and not line.startswith(("Using workflow", "Config file"))]
@@ -319,6 +367,47 @@ def test_the_check_refuses_it(default, plain, monkeypatch, case):
     line = str(ended.value)
     assert line.startswith(f"config error: {key}: ")
     assert allowed in line and "\n" not in line
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_what_is_not_read_as_it_looks_is_refused(tmp_path, case):
+    content, number, problem = WRITTEN[case]
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        config_files.check(tmp_path / "mine.yaml")
+    line = str(ended.value)
+    assert line.startswith(f"config error: {tmp_path}/mine.yaml:{number}: {problem}") and "\n" not in line
+
+
+@pytest.mark.parametrize("content", [b"", b"- a", b"a"])
+def test_a_file_without_keys_is_refused(tmp_path, content):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"mine.yaml: it has no keys. Allowed: lines such as study: mine$"):
+        config_files.check(tmp_path / "mine.yaml")
+
+
+def test_what_yaml_reads_as_it_looks_is_allowed(tmp_path):
+    content = """
+        study: a
+        models: [{name: own, factory: own_net:build, widths: [0x10, 1_000, 0, -5]}]
+        networks: [C:\\a.pt, "a:b.pt", s3://bucket/a.pt, 010.pt]
+        training: &same {lr: 1e-3, gamma: 0.1, nesterov: no}
+        transfer: {<<: *same, lr: 2}
+        """
+    (tmp_path / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    config_files.check(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", ["config.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("studies/**/*.yaml"))]
+)
+def test_our_own_config_files_are_allowed(path):
+    config_files.check(ROOT / path)
+
+
+def test_a_key_given_twice_is_refused_before_it_is_lost(plain):
+    line = only_line(plain.snakemake(*plain.configure("training: {epochs: 2}\ntraining: {lr: 0.01}\n"), fails=True))
+    assert line.startswith("config error: ") and ".yaml:2: 'training' is given twice, first in line 1" in line
 
 
 @pytest.mark.parametrize("case", DETAILS)

@@ -19,12 +19,16 @@ from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share
-from workflow import own_code, records, validation
+from workflow import config_files, own_code, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
 CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent for file in workflow.configfiles)]))
 
+# As a part of another workflow, this one does not read the config files.
+if Path(workflow.main_snakefile).resolve() == ROOT / "Snakefile":
+    for file in workflow.configfiles:
+        config_files.check(file)
 validation.check(config, ROOT, CODE_FOLDERS)
 # Jobs may have an environment of their own, in which more is installed.
 own_code.check(config["models"], CODE_FOLDERS, installed=not workflow.deployment_settings.deployment_method)
@@ -144,6 +148,11 @@ def data_settings():
 def own_file(name):
     """The file of the user's own that holds a data set, if any does."""
     return [config["data"]["path"]] if name == "file" else []
+
+
+def data_version(name):
+    """The version of what reads a data set."""
+    return versions.of("image_folder" if name == "image_folder" else "data")
 
 
 def own_folder(wildcards):

@@ -27,7 +27,7 @@ rule data:
         gpu=0,
     params:
         data=data_settings(),
-        version=versions.of("data"),
+        version=data_version(config["data"]["name"]),
         folder=of_outputs(own_folder),
     script:
         "../scripts/data.py"
@@ -53,7 +53,7 @@ rule second_data:
         gpu=0,
     params:
         data=data_settings() | stable(config["transfer"]["data"]),
-        version=versions.of("data"),
+        version=data_version(config["transfer"]["data"]["name"]),
         folder=of_outputs(own_folder),
     script:
         "../scripts/data.py"

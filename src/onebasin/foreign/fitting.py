@@ -1,47 +1,19 @@
-"""Networks that were trained elsewhere: state dicts read without running code, and held against a model."""
+"""State dicts held against a model, and given back the keys and types of the file that they came from."""
 
 from __future__ import annotations
 
 import itertools
-import pickle
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onebasin.files import FileError
-
-# Where training scripts keep the state dict, among optimisers and counters.
-WRAPPINGS = ("state_dict", "model_state_dict", "model", "net", "network")
-
-
-def read(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict: safetensors, or what ``torch.save`` wrote, if it holds no more than tensors and plain values.
-
-    Args:
-        path: the file; what it is, is told by its first bytes, and not by its name.
-
-    Returns:
-        Tensors by name, on the CPU. A state dict inside a dictionary is taken from under the first of ``WRAPPINGS``.
-
-    Raises:
-        FileError: if the file is missing or unreadable, would run code when read, or holds no state dict.
-    """
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4)
-        # Zip archives, and pickles of the time before.
-        pickled = start.startswith((b"PK\x03\x04", b"\x80"))
-        content = _unpickle(path) if pickled else _safetensors(path)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
-    return _unwrap(content, path)
+from onebasin.foreign.reading import dense
 
 
 def fit(model: nn.Module, state: Mapping[str, Tensor], name: str | Path = "the state") -> dict[str, Tensor]:
@@ -66,7 +38,7 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], name: str | Path = "the s
     """
     own = _own(model)
     names = _match(state, own)
-    given = _dense({names.of[key]: value for key, value in state.items()}, name)
+    given = dense({names.of[key]: value for key, value in state.items()}, name)
     problems = [f"missing {key}" for key in names.missing]
     problems += [f"unknown {key}" for key in names.unknown]
     found: dict[str, Tensor] = {}
@@ -88,7 +60,9 @@ def fit(model: nn.Module, state: Mapping[str, Tensor], name: str | Path = "the s
         elif key != first and first in found and not torch.equal(found[key], found[first]):
             problems.append(f"{key} differs from {first}, and the model shares them")
     if problems:
-        raise FileError(f"{name} does not fit the model{names.read}: {'; '.join(problems)}{names.advice}")
+        raise FileError(
+            f"{name} does not fit the model{names.read}: {'; '.join(problems)}{names.advice or _of_shards(name)}"
+        )
     return found
 
 
@@ -192,56 +166,7 @@ def _prefixes(key: str) -> list[str]:
     return [".".join(parts[:end]) + "." for end in range(1, len(parts) + 1)]
 
 
-def _dense(tensors: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
-    """Make sparse tensors dense, and refuse those that have no plain values."""
-    for key, value in tensors.items():
-        odd = {"quantised": value.is_quantized, "nested": value.is_nested, "without values": value.is_meta}
-        for kind in (kind for kind, holds in odd.items() if holds):
-            raise FileError(f"{name}: {key} is {kind} ({value.dtype}); write a state dict of plain tensors")
-    return {key: value if value.layout == torch.strided else value.to_dense() for key, value in tensors.items()}
-
-
-def _safetensors(path: str | Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise FileError(
-            f"{path} is neither safetensors nor a file of torch.save ({error}); write model.state_dict() anew"
-        ) from None
-
-
-def _unpickle(path: str | Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that are not torch's own
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        needed = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"needs {needed[1]}" if needed else "holds more than tensors and plain values"
-        raise FileError(
-            f"{path} is a pickle that {what} and could run any code when read; save model.state_dict() alone, best as"
-            " safetensors"
-        ) from None
-    except OSError:
-        raise
-    except Exception as error:  # truncated, or of something else
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileError(f"{path} is no readable file of torch.save ({reason}); write it anew") from None
-
-
-def _unwrap(content: Any, path: str | Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        for name in WRAPPINGS:
-            if isinstance(content.get(name), Mapping):
-                return _unwrap(content[name], path)
-        if content and all(isinstance(key, str) and torch.is_tensor(value) for key, value in content.items()):
-            return _dense(content, path)
-        found = f"a dictionary with the keys {', '.join(map(str, content))}" if content else "an empty dictionary"
-    else:
-        found = f"a {type(content).__name__}"
-    raise FileError(
-        f"{path} holds no state dict but {found}; expected tensors by name, or these under {', '.join(WRAPPINGS)}"
-    )
+def _of_shards(name: str | Path) -> str:
+    """Say what to give in place of a file that has, by its name, a part of the tensors alone."""
+    shard = re.fullmatch(r"(.*)-\d+-of-0*(\d+)(\.\w+)", str(name))
+    return f"; it is one shard of {shard[2]}: give {shard[1]}{shard[3]}.index.json, which reads all" if shard else ""
