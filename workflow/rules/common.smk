@@ -140,7 +140,7 @@ def data_settings():
     unread = [
         ("image_size", name != "image_folder"),
         ("context", name not in validation.TEXTS),
-        ("normalise", config["data"]["normalise"] == "channels"),
+        ("normalise", config["data"]["normalise"] == "auto"),
     ]
     return stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
 

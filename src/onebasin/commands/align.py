@@ -54,8 +54,9 @@ def run(given: argparse.Namespace) -> None:
         targets = files.targets(brought.paths, Path(given.out))
         images, labels = brought.train
         aligned = align(brought.model, brought.states, method=given.method, images=images, labels=labels)
-    for target, state, original in zip(targets, aligned.states, brought.originals, strict=True):
-        files.write(target, foreign.restore(brought.model, state, original))
+    files_of = zip(targets, aligned.states, brought.originals, brought.wrappings, strict=True)
+    for target, state, original, wrapping in files_of:
+        files.write(target, foreign.restore(brought.model, state, original), wrapping)
     stored = Path(given.out) / "permutations.safetensors"
     about = {"method": given.method, "networks": [str(path) for path in brought.paths]}
     permutation.save(stored, {(index,): one for index, one in enumerate(aligned.permutations)}, about)

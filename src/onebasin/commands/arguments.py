@@ -28,6 +28,7 @@ class Given:
         dataset: the data set.
         paths: of the networks' files.
         originals: the tensors of each file, as they are in it.
+        wrappings: the names of the dictionaries around them in each file.
         states: the same as states of the model, on the device.
         train: training images and labels, on the device.
         test: test images and labels, on the device.
@@ -37,6 +38,7 @@ class Given:
     dataset: Dataset
     paths: list[Path]
     originals: list[dict[str, Tensor]]
+    wrappings: list[tuple[str, ...]]
     states: list[dict[str, Tensor]]
     train: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor]
@@ -113,7 +115,7 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"--device {given.device}: {str(error).splitlines()[0]}") from None
-    originals = [foreign.read(path) for path in paths]
+    originals, wrappings = zip(*map(foreign.read_wrapped, paths), strict=True)
     dataset = data.find(given)
     model = build(given.model, options, dataset).to(device).eval()
     states = [
@@ -123,7 +125,7 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
     if given.images is not None and given.images < 1:
         raise ValueError(f"--images {given.images}: give a number of at least 1")
     train, test = (dataset.tensors(split, limit=given.images, device=device) for split in ("train", "test"))
-    return Given(model, dataset, paths, originals, states, train, test)
+    return Given(model, dataset, paths, list(originals), list(wrappings), states, train, test)
 
 
 def split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[Path]]:

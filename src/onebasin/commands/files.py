@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +45,13 @@ def refuse_input(target: Path, paths: Sequence[Path]) -> None:
             raise ValueError(f"{target} is a file that was read: give another place for what is written")
 
 
-def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write(path: Path, tensors: Mapping[str, Tensor], wrapping: Sequence[str] = ()) -> None:
     """Write a state dict, whole or not at all: by torch.save where the name says so, and as safetensors otherwise.
 
     Args:
         path: of the file.
         tensors: by name.
+        wrapping: names of dictionaries to put around them, the outermost first; safetensors have none.
 
     Raises:
         FileError: if it cannot be written.
@@ -66,7 +67,10 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     }
     with atomic(path) as temporary:
         if path.suffix in _PICKLED:
-            torch.save(plain, temporary)
+            content: dict[str, Any] = plain
+            for name in reversed(wrapping):
+                content = {name: content}
+            torch.save(content, temporary)
         else:
             temporary.write_bytes(save(plain, metadata={"format": "pt"}))
 

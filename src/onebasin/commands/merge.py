@@ -65,7 +65,8 @@ def run(given: argparse.Namespace) -> None:
         for name, state in shown.items():
             for split, values in measure(brought.model, [state], single, splits).items():
                 rows.append({"network": name, "split": split, "loss": values.loss[0], "error": values.error[0]})
-    files.write(target, foreign.restore(brought.model, merged.state, brought.originals[0]))
+    restored = foreign.restore(brought.model, merged.state, brought.originals[0])
+    files.write(target, restored, brought.wrappings[0])
     result = {"networks": rows, "weights": merged.weights, "correction": correction, "file": str(target)}
     arguments.show(given, result, "\n".join([_table(rows), f"wrote {target}", *advice(brought.model, correction)]))
 

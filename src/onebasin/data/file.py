@@ -72,7 +72,7 @@ def dataset(name: str, parts: Mapping[str, Tensor | np.ndarray], seed: int = 0) 
         seed: of the split, and of the random order in which training images are put that lie class by class.
 
     Returns:
-        The data set, its numbers float32.
+        The data set: bytes, of which networks see normalised channels; or float32, which they see as they are.
 
     Raises:
         DataError: a part is missing, or is not what it should be.
@@ -91,8 +91,11 @@ def dataset(name: str, parts: Mapping[str, Tensor | np.ndarray], seed: int = 0) 
     if first < 0 or (first > 0 and labels.ndim == 1):
         raise DataError(f"the least label is {first}: give whole numbers from 0 to the number of classes - 1")
     classes = max(int(t.max()) for key, t in given.items() if key.endswith("labels") or t.dtype == torch.int64) + 1
+    # Numbers that somebody prepared are what networks see, as far as one can know.
+    given["normalisation"] = "none" if images.is_floating_point() else "channels"
     if keys == set(WHOLE):
-        found = replace(split_off_test(name, given["images"], given["labels"], seed), classes=classes)
+        found = split_off_test(name, given["images"], given["labels"], seed)
+        found = replace(found, classes=classes, normalisation=given["normalisation"])
     else:
         found = Dataset(name, classes=classes, **given)
     order = found.train_labels

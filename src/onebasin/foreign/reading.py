@@ -61,15 +61,30 @@ def read(path: str | Path) -> dict[str, Tensor]:
     Raises:
         FileError: if the file is missing or unreadable, would run code when read, or holds no state dict.
     """
+    return read_wrapped(path)[0]
+
+
+def read_wrapped(path: str | Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Read a state dict, as ``read`` does, and say where in the file it lies.
+
+    Args:
+        path: as for ``read``.
+
+    Returns:
+        The tensors, and the names of the dictionaries around them, the outermost first; none for a bare state dict.
+
+    Raises:
+        FileError: as for ``read``.
+    """
     path = Path(path)
     index = _index(path)
     if index is None:
         return _unwrap(_content(path), path)
-    shards = {shard: _unwrap(_content(shard), shard) for shard in dict.fromkeys(index.values())}
+    shards = {shard: _unwrap(_content(shard), shard)[0] for shard in dict.fromkeys(index.values())}
     for key, shard in index.items():
         if key not in shards[shard]:
             raise FileError(f"{path}: its shard {shard.name} lacks {key}; fetch all files of one version")
-    return {key: shards[shard][key] for key, shard in index.items()}
+    return {key: shards[shard][key] for key, shard in index.items()}, ()
 
 
 def parts(path: str | Path) -> list[Path]:
@@ -199,11 +214,11 @@ def _unpickle(path: Path) -> Any:
         raise FileError(f"{path} is no readable file of torch.save ({reason}); write it anew") from None
 
 
-def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+def _unwrap(content: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     if not isinstance(content, Mapping):
         found = f"a {type(content).__name__}"
     elif _is_state(content):
-        return dense(content, path)
+        return dense(content, path), ()
     else:
         states = [name for name, value in content.items() if _is_state(value)]
         taken = next((name for name in WRAPPINGS if isinstance(content.get(name), Mapping)), None)
@@ -213,7 +228,8 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
             others = [repr(name) for name in states if name != taken]
             if others:
                 log.warning("%s: the network under %r is read, not that under %s", path, taken, " or ".join(others))
-            return _unwrap(content[taken], path)
+            state, names = _unwrap(content[taken], path)
+            return state, (taken, *names)
         if states:
             raise FileError(
                 f"{path} holds several state dicts, under {', '.join(map(str, states))}; save that of the network alone"

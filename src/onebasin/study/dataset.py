@@ -19,8 +19,10 @@ def make(job: Job) -> None:
     for path in job.input.get("file", ()):
         settings["path"] = path
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
-    normalisation = settings.pop("normalise", "channels")
-    dataset = replace(data.load(**settings), normalisation=normalisation)
+    normalisation = settings.pop("normalise", "auto")
+    dataset = data.load(**settings)
+    if normalisation != "auto":
+        dataset = replace(dataset, normalisation=normalisation)
     dataset = data.hold_out(data.vary(dataset, variant), held_out)
     if job.input.get("first"):
         first = data.open_(job.input.first)
