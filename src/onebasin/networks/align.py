@@ -19,10 +19,11 @@ from onebasin.symmetry import State, Symmetry, discover
 
 log = logging.getLogger(__name__)
 
+# As many images as studies take unless they say otherwise.
 PAIR: Mapping[str, dict[str, Any]] = {
     "weights": {"algorithm": "weights"},
     "moments": {"algorithm": "weights", "kernel": "moments"},
-    "activations": {"algorithm": "activations"},
+    "activations": {"algorithm": "activations", "n_images": 10_000},
     "sinkhorn": {"algorithm": "sinkhorn"},
 }
 FRAME: Mapping[str, dict[str, Any]] = {
