@@ -17,8 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
-
 from workflow.estimate import Work
 
 # Tables, figures and targets have no estimate; the first two take this long.
@@ -46,8 +44,8 @@ def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tup
         config: the config of the study.
         shares: jobs that share the pairs of a model and width.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as settings:
-        yaml.safe_dump(dict(config), settings)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as settings:
+        json.dump(config, settings)
         settings.flush()
         done = subprocess.run(
             [sys.executable, "-m", "workflow.plan", str(root / "Snakefile"), settings.name, str(shares)],

@@ -19,7 +19,7 @@ from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share
-from workflow import config_files, own_code, records, validation
+from workflow import config_files, interpreter, own_code, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
@@ -44,6 +44,8 @@ os.environ.update(
 # Where finished pieces of all studies are kept, unless somebody has another place for them.
 os.environ.setdefault("ONEBASIN_STORE", "results/.store")
 os.environ.update(ONEBASIN_RECORDS=f"results/{config['study']}/logs")
+
+sys.executable = interpreter.plain(sys.executable)
 
 records.install()
 
