@@ -11,11 +11,13 @@ The docstring of the module is the question (its first line) and the caption of 
 * ``work(settings, counts)``: how much its measurement does, of which time and memory follow;
 * ``measure(study, settings)``: its rows, or for each of several tables its rows;
 * ``table(parts, settings)``: from the rows of its parts to the rows of its table, where these are not the same;
+* ``SUMMARY``: the means that its figure draws and its finding tells;
+* ``finding(table)``: from the data frame of its table to one to three sentences, computed;
 * ``figure(table)``: from the data frame of its table to a figure;
 * ``VERSION``: 1 unless it is given; it is raised when the module's code changes what it measures or tabulates.
 
-NEEDS, COLUMNS and figure are there in all of them. Nothing heavy is imported until a function runs, for the rules read
-these modules while they plan.
+NEEDS, COLUMNS, SUMMARY, finding and figure are there in all of them. Nothing heavy is imported until a function runs,
+for the rules read these modules while they plan.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import Columns
+from onebasin.summaries import summarise
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Row = dict[str, Any]
 
@@ -190,6 +196,14 @@ class Room:
         """Measure one part; return the rows of each of its tables."""
         found = self.module.measure(study, settings)
         return found if isinstance(found, dict) else {self.name: list(found)}
+
+    def summary(self, table: DataFrame) -> DataFrame:
+        """Return the means of its table, with intervals and verdicts (see ``summaries.summarise``)."""
+        return summarise(table, self.module.SUMMARY)
+
+    def finding(self, table: DataFrame) -> str:
+        """Return what its table says, in one to three sentences."""
+        return self.module.finding(table)
 
     def table(self, parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterable[Row]:
         """Turn the rows of what it gathers, in the order of its parts, into the rows of its table."""

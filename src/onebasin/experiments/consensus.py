@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import CONFIGURATION, METHOD, METRIC, NUMBER, SPLIT, TEXT, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, corrections, widths
 from onebasin.landscape.barrier import METRICS, Point, split_of, summit
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,7 @@ COLUMNS = (
     Column("baseline", NUMBER, "interpolation of the metric of the networks themselves at this mixture, in its unit"),
     Column("barrier", NUMBER, "value less baseline; over `line` and `simplex` at least 0, since the networks count"),
 )
+SUMMARY = Summary("model width method correction count over split metric", "value baseline barrier", "mixed")
 QUANTITIES = {"line": "pairs", "simplex": "simplex", "mean": "mean"}
 """What is mixed, in the order of the rows of the figure, to its name."""
 
@@ -167,6 +169,23 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
                 measured[key] = list(highest(over, list(study.measurement.points(ends, weights, correction))))
             which = {**about, "correction": correction, **count, "mixed": "-".join(map(str, seeds))}
             yield from ({**which, **row} for row in measured[key])
+
+
+def finding(table: DataFrame) -> str:
+    """Say how the barrier between two networks grows with the number that share their frame."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train", over="line", correction="none")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        most = part["count"].max()
+        method = findings.best(part[part["count"] == most])["method"]
+        ends = findings.where(part, method=method, count=[2, int(most)])
+        sentences.append(
+            f"In one frame by {method}, the training error barrier between two networks {name} is "
+            f"{findings.each(ends, lambda row: 'where ' + str(row['count']) + ' share it')}."
+        )
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, METRIC, NUMBER, PAIR, SPLIT, TEXT, Column
 from onebasin.experiments import Counts, Needs, Row, widths
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,6 +49,7 @@ COLUMNS = (
     Column("end_a", NUMBER, "metric of network a, in its unit"),
     Column("end_b", NUMBER, "metric of network b, in its unit"),
 )
+SUMMARY = Summary("model width kind method split metric", "middle end_a end_b", "a b")
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
@@ -114,6 +116,21 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
                 for metric in ("loss", "error"):
                     values_of = {"middle": middle[metric], "end_a": end_a[metric], "end_b": end_b[metric]}
                     yield {**about, "split": split, "metric": metric, **values_of}
+
+
+def finding(table: DataFrame) -> str:
+    """Say what the middle between networks misses under the same permutations, trained and shuffled."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        for method, tried in part.groupby("method", sort=False):
+            sentences.append(
+                f"By {method}, the middle of two networks {name} misses {findings.each(tried, 'kind', 'middle')} on "
+                f"training images ({findings.of_networks(tried)})."
+            )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

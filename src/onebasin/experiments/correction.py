@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, CURVE, METHOD, PAIR, TEXT, Column
 from onebasin.experiments import Counts, Needs, Row, corrections, widths
+from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +39,8 @@ COLUMNS = (
     *PAIR,
     *CURVE,
 )
+SUMMARY = Summary("model width method claim correction split alpha", "loss error", "a b")
+BARRIERS = Summary("model width method claim correction split metric", "barrier", "a b")
 # A correction that changes nothing lies on another one: from wide to narrow and dashed, all of them are seen.
 WIDTHS = {"none": 3.2, "reset": 1.6, "repair": 1.6}
 UNMATCHED = {"none": (0, (1, 5)), "reset": (2, (1, 5)), "repair": (4, (1, 5))}
@@ -60,6 +64,26 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
                 about = {**study.configuration, **method.columns, "correction": correction}
                 about |= {"claim": path.claim, "a": path.a, "b": path.b}
                 yield from study.curve(ends, about, correction)
+
+
+def finding(table: DataFrame) -> str:
+    """Say what corrected statistics leave of the barrier."""
+    import pandas as pd
+
+    from onebasin import findings
+
+    columns = ["model", "width", "method", "claim", "correction", "a", "b", "split", "alpha", "loss", "error"]
+    found = pd.DataFrame(barriers(table[columns].to_dict("records")))  # type: ignore[arg-type]
+    rows = findings.where(summarise(found, BARRIERS), metric="error", split="test")
+    sentences = []
+    for name, part in findings.widest(rows):
+        for method, tried in part.groupby("method", sort=False):
+            way = "without a permutation" if method == "none" else f"by {method}"
+            sentences.append(
+                f"The test error barrier of {name} {way} is "
+                f"{findings.each(tried, lambda row: 'with ' + row['correction'].replace('none', 'nothing corrected'))}."
+            )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, TEXT, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, widths
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,6 +154,39 @@ def _ways(
 
 def _spell(networks: Sequence[int]) -> str:
     return "-".join(map(str, networks))
+
+
+def _on_the_way(rows: DataFrame) -> DataFrame:
+    """Name the networks of a cycle once each."""
+    closed = rows["kind"] == "cycle"
+    return rows.assign(networks=rows["networks"].where(~closed, rows["networks"].str.rpartition("-")[0]))
+
+
+SUMMARY = Summary("model width method kind length split metric", "barrier fixed_points chance", "networks", _on_the_way)
+
+
+def finding(table: DataFrame) -> str:
+    """Say whether units come home after a cycle, and what the way round costs."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    # In a common frame every cycle is the identity.
+    rows = rows[(rows["method"] != "none") & ~((rows["kind"] == "cycle") & (rows["fixed_points"] == 1))]
+    for name, part in findings.widest(rows):
+        for method in dict.fromkeys(findings.by_best(part[part["kind"] == "cycle"])["method"]):
+            tried = findings.where(part, method=method)
+            cycles, paths = tried[tried["kind"] == "cycle"], tried[(tried["kind"] == "path") & (tried["length"] > 0)]
+            if cycles.empty or paths.empty:
+                continue
+            first = findings.best(cycles, "length")
+            ends = paths[paths["length"].isin([paths["length"].min(), paths["length"].max()])]
+            sentences.append(
+                f"{name} by {method}: after a cycle of {first['length']}, {findings.mean(first, 'fixed_points')} of "
+                f"the units are home (by chance {findings.number(first['chance'], 3)}); the training error barrier is "
+                f"{findings.each(ends, lambda row: 'over ' + findings.counted(row['length'], 'step'))}."
+            )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METRIC, NUMBER, SPLIT, TEXT, WHOLE, Column
 from onebasin.experiments import Needs, Row
+from onebasin.summaries import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +58,9 @@ COLUMNS = (
     ),
     Column("holm", TEXT, "`yes` where this p value is below 0.05, else `no`"),
 )
+SUMMARY = Summary(
+    "model width split metric kind first_claim first second_claim second", "difference low high p_holm networks"
+)
 COLOURS = {"no": "95 % interval holds 0", "alone": "it excludes 0", "yes": "it does after Holm's correction too"}
 """What the colours of a difference mean."""
 
@@ -66,6 +70,30 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
     from onebasin import differences
 
     return differences.rows(parts["table width"])
+
+
+def finding(table: DataFrame) -> str:
+    """Say how many differences remain after correction, and the largest of them."""
+    from onebasin import findings
+
+    rows = findings.where(table, metric="error", split="train")
+    sentences = []
+    for model, part in rows[rows["width"].isna()].groupby("model", sort=False):
+        kept = part[part["holm"] == "yes"]
+        several = findings.counted(int(part["networks"].max()), "network")
+        sentences.append(
+            f"Over all widths of {model} ({several}), {len(kept)} of {len(part)} differences of training error "
+            "barriers remain after Holm's correction."
+        )
+        largest = kept.reindex(kept["difference"].abs().sort_values(ascending=False).index).head(3)
+        if len(largest):
+            told = (
+                f"{row['second_claim']} {row['second']} less {row['first_claim']} {row['first']} "
+                f"{findings.estimate(row['difference'], row['low'], row['high'])}".replace("none none", "none")
+                for _, row in largest.iterrows()
+            )
+            sentences.append(f"The largest: {findings.listed(told)}.")
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

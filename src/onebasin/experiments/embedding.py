@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, widths
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,6 +100,30 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> li
     rows = list(parts["embedding"])
     models = list(dict.fromkeys(row["model"] for row in rows))
     return sorted(rows, key=lambda row: (models.index(row["model"]), settings["narrow"].index(row["narrow"])))
+
+
+def _apart(rows: DataFrame) -> DataFrame:
+    """Name the padded networks otherwise than the wide ones, which may have the same seeds."""
+    return rows.assign(b=rows["b"] + rows["a"].max() + 1)
+
+
+SUMMARY = Summary("model width narrow method split metric", "barrier", "a b", _apart)
+
+
+def finding(table: DataFrame) -> str:
+    """Say how high the barrier to a padded narrow network is."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows):
+        method = findings.best(part[part["narrow"] == part["narrow"].max()])["method"]
+        tried = part[part["method"] == method]
+        sentences.append(
+            f"Between {name} and networks padded to its width, the training error barrier "
+            f"{findings.way(tried.iloc[0])} is {findings.each(tried, lambda row: 'from width ' + str(row['narrow']))}."
+        )
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

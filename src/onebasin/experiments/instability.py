@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CONFIGURATION, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, widths
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,7 @@ COLUMNS = (
     Column("shared", WHOLE, "epochs that the two share; 0 is the initialisation alone"),
     *BARRIER,
 )
+SUMMARY = Summary("model width shared split metric", "barrier", "seed")
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -62,6 +64,24 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
             ends = networks[seed], study.networks(shared=shared)[seed]
             about = {**study.configuration, "seed": seed, "shared": shared}
             yield from barriers(study.curve(ends, about))
+
+
+def finding(table: DataFrame) -> str:
+    """Say after how many shared epochs two children of one network are connected."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows):
+        ends = part[part["shared"].isin([part["shared"].min(), part["shared"].max()])]
+        told = findings.each(ends, lambda row: f"after {row['shared']} shared epochs")
+        calm = part[part["verdict"] == "connected"]
+        reached = f"connected from {calm['shared'].min()} on" if len(calm) else "connected at no number of them"
+        sentences.append(
+            f"A network {name} and its child have a training error barrier of {told}: {reached} "
+            f"({findings.of_networks(part)})."
+        )
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

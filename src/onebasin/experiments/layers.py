@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, PAIR, TEXT, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +59,7 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
+SUMMARY = Summary("model width method kind rewound place split metric", "barrier", "a b")
 KINDS = {
     "bottom_up": "bottom-up: layers 1 to k kept",
     "top_down": "top-down: layers k to the last kept",
@@ -148,6 +150,27 @@ def hybrid(layers: Sequence[Sequence[str]], kept: Collection[int], end: State, e
     if not source.keys() == end.keys() == earlier.keys():
         raise ValueError("the layers do not have the keys of the states")
     return {key: source[key][key] for key in end}
+
+
+def finding(table: DataFrame) -> str:
+    """Say which layer, rewound alone, spoils the permutation most."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        for method, tried in findings.by_best(part).groupby("method", sort=False):
+            early = tried[tried["rewound"] == tried["rewound"].min()]
+            alone, none = early[early["kind"] == "one_out"], early[early["kind"] == "rewound"]
+            if alone.empty or none.empty:
+                continue
+            worst, least = findings.worst(alone), findings.best(alone)
+            sentences.append(
+                f"{name} by {method}, matched with one layer rewound to epoch {worst['rewound']:.0f}: layer "
+                f"{worst['place']:.0f} matters most ({findings.mean(worst)}), layer {least['place']:.0f} least "
+                f"({findings.mean(least)}); with all rewound {findings.mean(none.iloc[0])}."
+            )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

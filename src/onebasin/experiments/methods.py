@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import CONFIGURATION, MEMORY, METHOD, METRIC, NUMBER, PAIR, REACHED, SPLIT, TEXT, WHOLE, Column
 from onebasin.experiments import Needs, Row
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,7 @@ COLUMNS = (
     METRIC,
     Column("barrier", NUMBER, "barrier of the pair under this permutation, in the unit of the metric"),
 )
+SUMMARY = Summary("model width method claim split metric", "barrier objective similarity seconds", "a b")
 LEAST = {"seconds": 1e-6, "memory": 0.1}
 """Costs under these are not told apart."""
 
@@ -84,6 +86,27 @@ def _of_method(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _pair(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["model"], row["width"], row["method"], row["a"], row["b"]
+
+
+def finding(table: DataFrame) -> str:
+    """Say which method leaves the lowest barrier, and what it takes."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows):
+        told = []
+        for claim, words in (("weak", "between the two that were matched"), ("strong", "in a frame common to all")):
+            if len(of_claim := part[part["claim"] == claim]):
+                row = findings.best(of_claim)
+                told.append(
+                    f"{row['method']} {words}, {findings.mean(row)} in {findings.number(row['seconds'])} s a pair"
+                )
+        sentences.append(
+            f"The lowest training error barriers of {name} are left by {findings.listed(told)} "
+            f"({findings.of_networks(part)})."
+        )
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, CURVE, METHOD, PAIR
 from onebasin.experiments import Needs, Row
+from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,11 +26,29 @@ if TYPE_CHECKING:
 PLACE, CATEGORY = 10, "Between two networks"
 NEEDS = Needs(networks=2, purpose="a pair", gathers={"width": ("none", "methods")})
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
+SUMMARY = Summary("model width method claim split alpha", "loss error", "a b")
+BARRIERS = Summary("model width method claim split metric", "barrier", "a b")
 
 
 def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:
     """Keep the curves without a permutation, and with that of the pair."""
     return (row for row in parts["width"] if row["claim"] != "strong")
+
+
+def finding(table: DataFrame) -> str:
+    """Say how far the error rises on the line between two networks of the largest width."""
+    import pandas as pd
+
+    from onebasin import findings
+
+    curves = table[["model", "width", "method", "claim", "a", "b", "split", "alpha", "loss", "error"]]
+    found = pd.DataFrame(barriers(curves.to_dict("records")))  # type: ignore[arg-type]
+    rows = findings.where(summarise(found, BARRIERS), metric="error", split="train")
+    return findings.joined(
+        f"Between two networks {name}, the training error rises by {findings.each(part, findings.way)} "
+        f"({findings.counted(int(part['rows'].max()), 'pair')} of {findings.of_networks(part)})."
+        for name, part in findings.widest(rows)
+    )
 
 
 def figure(table: DataFrame) -> Figure:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, LEVEL, TEXT, VALUES_OF_SPLITS, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,6 +88,35 @@ def layers(weights: Mapping[str, tuple[int, int]], units: Mapping[str, int], dea
         layer = key.removesuffix(".weight")
         counts = {"units": units.get(layer, 0), "dead_units": dead.get(layer, 0)}
         yield {"layer": layer, "weights": total, "remaining": remaining, **counts}
+
+
+def _shares(rows: DataFrame) -> DataFrame:
+    """Add the shares of weights that remain and of units that are dead."""
+    return rows.assign(
+        left=rows["remaining"] / rows["weights"].clip(lower=1), dead=rows["dead_units"] / rows["units"].clip(lower=1)
+    )
+
+
+SUMMARY = Summary(
+    "model width level density layer", "train_error test_error train_loss test_loss left dead", "seed", _shares
+)
+
+
+def finding(table: DataFrame) -> str:
+    """Say what networks miss and which units are dead at the sparsest level."""
+    from onebasin import findings
+    from onebasin.prose import percent
+
+    rows = findings.where(summarise(table, SUMMARY), layer="all")
+    sentences = []
+    for name, part in findings.widest(rows):
+        dense, sparse = part.iloc[0], findings.worst(part, "level")
+        sentences.append(
+            f"{name} with {percent(sparse['density'])} of its weights misses {findings.mean(sparse, 'test_error')} of "
+            f"the test images, dense {findings.mean(dense, 'test_error')}; {percent(sparse['dead'])} of its units are "
+            f"dead, {percent(dense['dead'])} before ({findings.of_networks(part)})."
+        )
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, METHOD, METRIC, NUMBER, SPLIT, WHOLE, Column
 from onebasin.experiments import Needs, Row
+from onebasin.summaries import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 PLACE, CATEGORY = 30, "Scaling"
 VERSION = 2
@@ -71,6 +72,11 @@ COLUMNS = (
     ),
     Column("crossing_high", NUMBER, "upper bound of the interval; empty in the same cases", True),
 )
+SUMMARY = Summary(
+    "model method claim split metric",
+    "narrowest widest beta beta_low beta_high crossing crossing_low crossing_high deviation deviation_low "
+    "deviation_high",
+)
 SPLITS = {"train": (True, 0.17), "test": (False, -0.17)}
 """Split to whether its marks are filled, and its place beside the middle of a line."""
 
@@ -80,6 +86,30 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
     from onebasin import scaling
 
     return scaling.rows(parts["table width"], **settings)
+
+
+def finding(table: DataFrame) -> str:
+    """Say how fast barriers fall, and where they would be gone; for each claim by the method of the lowest barriers."""
+    from onebasin import findings
+
+    rows = findings.where(table, metric="error", split="train")
+    sentences = []
+    for model, part in rows.groupby("model", sort=False):
+        last = part.assign(last=part["factor"] * part["widest"] ** -part["beta"])
+        lowest = [findings.best(of_claim, "last") for _, of_claim in last.groupby("claim", sort=False)]
+        falls = (f"{findings.mean(row, 'beta')} {_named(row)}" for row in lowest)
+        passed = [
+            f"at width {row['crossing']:,.0f} {_named(row)}" for row in lowest if row["crossing"] == row["crossing"]
+        ]
+        sentences.append(
+            f"Training error barriers of {model} fall as width^-β, β {findings.listed(falls)}; by this law they pass "
+            f"{findings.CONNECTED} {findings.listed(passed) if passed else 'nowhere near the measured widths'}."
+        )
+    return findings.joined(sentences)
+
+
+def _named(row: Series) -> str:
+    return "without a permutation" if row["method"] == "none" else f"by {row['method']} ({row['claim']})"
 
 
 def figure(table: DataFrame) -> Figure:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, METHOD, NUMBER, SPLIT, VALUES, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, widths
-from onebasin.landscape.barrier import simplex_height, split_of, summit
+from onebasin.landscape.barrier import highest, simplex_height, split_of, summit
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,6 +114,43 @@ def measure(study: Study, settings: Mapping[str, Any]) -> list[Row]:
             for (a, b, c), values in split_of(points, split):
                 rows.append({**about, "rank": rank, "weight_a": a, "weight_b": b, "weight_c": c, **values})
     return rows
+
+
+def _barriers(rows: DataFrame) -> DataFrame:
+    """Return the largest rise over each triangle."""
+    import pandas as pd
+
+    keys = ["model", "width", "method", "claim", "reference", "a", "b", "c", "split"]
+    shares = ["weight_a", "weight_b", "weight_c"]
+    found = []
+    for key, points in rows.groupby(keys, sort=False, dropna=False):
+        weights = points[shares].to_numpy().tolist()
+        corners = [weights.index([float(place == corner) for place in range(3)]) for corner in range(3)]
+        rises = {}
+        for metric, column in (("error", "barrier"), ("loss", "loss_barrier")):
+            values = points[metric].tolist()
+            rises[column] = highest(weights, values, [values[corner] for corner in corners]).rise
+        found.append({**dict(zip(keys, key, strict=True)), **rises})
+    return pd.DataFrame(found)
+
+
+SUMMARY = Summary("model width method claim split", "barrier loss_barrier", "reference a b c", _barriers)
+
+
+def finding(table: DataFrame) -> str:
+    """Say how far the error rises anywhere between three networks."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), split="train")
+    sentences = []
+    for name, part in findings.widest(rows):
+        plain, others = part[part["claim"] == "none"], part[part["claim"] != "none"]
+        told = [f"{findings.mean(row)} {findings.way(row)}" for _, row in plain.iterrows()]
+        if len(others):
+            least = findings.best(others)
+            told.append(f"{findings.mean(least)} {findings.way(least)}, the lowest of {len(others)} ways")
+        sentences.append(f"Between three networks {name}, the training error rises by {findings.listed(told)}.")
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CONFIGURATION, LEVEL, METHOD, PAIR, TEXT, Column
 from onebasin.experiments import Counts, Needs, Row
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.figures.style import Mark
     from onebasin.study.study import Method, Study
@@ -49,6 +50,7 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
+SUMMARY = Summary("model width level density permutation method split metric", "barrier", "a b")
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -106,6 +108,28 @@ def level_zero(curves: Iterable[Row], points: int) -> Iterator[Row]:
         about = {column: value for column, value in row.items() if column not in ("claim", "reference")}
         for permutation in ("none",) if row["claim"] == "none" else ("level", "dense"):
             yield {**about, "level": 0, "density": 1.0, "permutation": permutation}
+
+
+def finding(table: DataFrame) -> str:
+    """Say which permutations still connect networks at the sparsest level."""
+    from onebasin import findings
+    from onebasin.prose import percent
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows):
+        last = part[part["level"] == part["level"].max()]
+        sentences.append(
+            f"With {percent(last['density'].mean())} of the weights of {name}, the training error barrier is "
+            f"{findings.each(last, _named)} ({findings.of_networks(last)})."
+        )
+    return findings.joined(sentences)
+
+
+def _named(row: Series) -> str:
+    if row["method"] == "none":
+        return "without a permutation"
+    return f"by {row['method']} ({row['permutation']})"
 
 
 def figure(table: DataFrame) -> Figure:

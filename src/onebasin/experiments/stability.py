@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,38 @@ def _spell(stage: Mapping[str, Any]) -> str:
     """Write a stage as `epoch5` or `level2`."""
     ((kind, number),) = stage.items()
     return f"{kind}{number}"
+
+
+def _weighted(rows: DataFrame) -> DataFrame:
+    """Weight the shares of the groups of a network, so that their mean is the share of all its units."""
+    units = rows["units"]
+    every = units.groupby([rows[key] for key in ("model", "width", "method", "first", "second", "a", "b")])
+    return rows.assign(fixed=rows["fixed"] * units / every.transform("mean"))
+
+
+SUMMARY = Summary("model width method first second", "fixed", "a b", _weighted)
+
+
+def finding(table: DataFrame) -> str:
+    """Say what share of units an early permutation already places as the last one does."""
+    from onebasin import findings
+
+    rows = summarise(table, SUMMARY)
+    rows = rows[rows["first"].str.startswith("epoch") & rows["second"].str.startswith("epoch")]
+    sentences = []
+    for name, part in findings.widest(rows):
+        most = part.groupby("method", sort=False)["fixed"].mean().idxmax()
+        for method, tried in findings.where(part, method=most).groupby("method", sort=False):
+            last = tried["second"].iloc[-1]
+            told = tried[(tried["second"] == last) & (tried["first"] != last)]
+            shown = told.iloc[[0, len(told) // 2, -1]] if len(told) > 3 else told
+            if len(shown):
+                told_at = findings.each(shown, lambda row: f"at {row['first'].replace('epoch', 'epoch ')}", "fixed")
+                sentences.append(
+                    f"{name} by {method}: of the units, {told_at} are placed as at the end "
+                    f"({findings.of_networks(shown)})."
+                )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

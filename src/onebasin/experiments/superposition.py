@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, PAIR, TEXT, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +57,7 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
+SUMMARY = Summary("model width method matched epoch split metric", "barrier", "a b")
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -94,6 +96,28 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
         values = {column: value for column, value in row.items() if column != "found"}
         yield {**values, "matched": "none" if row["found"] is None else str(row["found"])}
     yield from parts["superposition"]
+
+
+def finding(table: DataFrame) -> str:
+    """Say whether permutations of several moments do better at the end than those of the end."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        end = part[part["epoch"] == part["epoch"].max()]
+        for method, tried in findings.by_best(end).groupby("method", sort=False):
+            several = tried[tried["matched"].str.contains("+", regex=False)]
+            single = tried[tried["matched"] == str(tried["epoch"].iloc[0])]
+            if len(several) and len(single):
+                least = findings.best(several)
+                epochs = least["matched"].replace("+", ", ")
+                sentences.append(
+                    f"{name} by {method}: at the end the training error barrier is {findings.mean(single.iloc[0])} "
+                    f"matched there, and {findings.mean(least)} matched at epochs {epochs} at once, the best of "
+                    f"{len(several)}."
+                )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

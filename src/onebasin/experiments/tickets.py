@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, LEVEL, METHOD, TEXT, VALUES_OF_SPLITS, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
@@ -87,6 +88,40 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
         about = {**study.configuration, "level": network["level"], "density": density}
         about |= {"seed": network["seed"], "source": source, "mask": mask, **method.columns}
         yield {**about, **study.measurement.values(study.state(network))}
+
+
+def gained(rows: DataFrame) -> DataFrame:
+    """Add what a mask leaves more, or less, than the same one as it is."""
+    import pandas as pd
+
+    place = ["model", "width", "level", "seed", "source"]
+    plain = rows[rows["mask"] == "unpermuted"].set_index(place)["test_error"]
+    return rows.assign(more=rows["test_error"] - plain.reindex(pd.MultiIndex.from_frame(rows[place])).to_numpy())
+
+
+SUMMARY = Summary("model width level density mask method", "test_error more", "seed source", gained)
+
+
+def finding(table: DataFrame) -> str:
+    """Say what networks miss under each kind of mask, at the sparsest level."""
+    from onebasin import findings
+    from onebasin.prose import percent
+
+    sentences = []
+    for name, part in findings.widest(summarise(table, SUMMARY)):
+        last = part[part["level"] == part["level"].max()]
+        sentences.append(
+            f"Of the test images, {name} trained again with {percent(last['density'].mean())} of its weights misses "
+            f"{findings.each(last, mask_of, 'test_error')}."
+        )
+    return findings.joined(sentences)
+
+
+def mask_of(row: Series) -> str:
+    """Say which mask a network was trained under."""
+    words = {"own": "under its own mask", "none": "without a mask", "random": "under a random mask"}
+    by = "" if row["method"] == "none" else f" by {row['method']}"
+    return words.get(row["mask"], f"under another's mask, {row['mask']}{by}")
 
 
 def figure(table: DataFrame) -> Figure:

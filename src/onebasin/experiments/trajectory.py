@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, PAIR, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +48,7 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
+SUMMARY = Summary("model width method found epoch split metric", "barrier", "a b")
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
@@ -66,6 +68,30 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
             about = {**study.configuration, **method.columns}
             for found, values in study.barriers((networks[a], networks[b]), tried):
                 yield {**about, "found": found, "epoch": epoch, "a": a, "b": b, **values}
+
+
+def finding(table: DataFrame) -> str:
+    """Say what permutations of the end do earlier, and what earlier ones do at the end."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        last = part["epoch"].max()
+        for method, tried in findings.by_best(part).groupby("method", sort=False):
+            end = findings.where(tried, found=last, epoch=last)
+            column = findings.where(tried, found=last)
+            moments = tried[(tried["epoch"] == last) & (tried["found"] < last) & (tried["found"] > 0)]
+            if end.empty or moments.empty:
+                continue
+            early = findings.best(moments, "found")
+            worst = findings.worst(column)
+            sentences.append(
+                f"{name} by {method}: matched at the end, networks have a training error barrier of "
+                f"{findings.mean(end.iloc[0])} there and at most {findings.mean(worst)} on the way (epoch "
+                f"{worst['epoch']}); matched at epoch {early['found']:.0f}, {findings.mean(early)} at the end."
+            )
+    return findings.joined(sentences[:3])
 
 
 def figure(table: DataFrame) -> Figure:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, Column
 from onebasin.experiments import Counts, Needs, Row, widths
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
@@ -153,6 +154,42 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
             # On the data set of both networks, or on each of theirs.
             for data in dict.fromkeys((trained_a, trained_b)):
                 yield from barriers(study.curve((state_a, end), {**about, "data": data}, data=data))
+
+
+def _seeds(rows: DataFrame) -> DataFrame:
+    """Tell pairs of one seed, trained on two data sets, from pairs of two."""
+    return rows.assign(seeds=(rows["a"] != rows["b"]).map({False: "one", True: "two"}))
+
+
+SUMMARY = Summary(
+    "model width method trained_a trained_b seeds permutation data split metric",
+    "barrier agreement fixed_points chance",
+    "a b",
+    _seeds,
+)
+
+
+def finding(table: DataFrame) -> str:
+    """Say whether a permutation of one data set serves networks of the other."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train", seeds="two")
+    rows = findings.where(rows, trained_a="second", trained_b="second", data="second")
+    sentences = []
+    for name, part in findings.widest(rows[rows["method"] != "none"]):
+        for method in dict.fromkeys(findings.by_best(findings.where(part, permutation="second"))["method"]):
+            tried = findings.where(part, method=method)
+            sentences.append(
+                f"Two networks {name} of the second data set, by {method}: the training error barrier is "
+                f"{findings.each(tried, _found)} ({findings.of_networks(tried)})."
+            )
+    return findings.joined(sentences[:3])
+
+
+def _found(row: Series) -> str:
+    return {"second": "by their own permutation", "first": "by that of the first set"}.get(
+        row["permutation"], f"by that found {row['permutation']}"
+    )
 
 
 def figure(table: DataFrame) -> Figure:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, LEVEL, METHOD, TEXT, VALUES_OF_SPLITS, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row
+from onebasin.experiments.tickets import gained, mask_of
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +54,7 @@ COLUMNS = (
     *METHOD,
     *VALUES_OF_SPLITS,
 )
+SUMMARY = Summary("model width level density mask method", "test_error more", "seed source", gained)
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -75,6 +78,16 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
         density = study.mask(source, level).density if level else 1.0
         about = {**study.configuration, "level": level, "density": density, "seed": seed, "source": source}
         yield {**about, "mask": mask, **method.columns, **study.measurement.values(study.state(network))}
+
+
+def finding(table: DataFrame) -> str:
+    """Say what networks of the second data set miss under each kind of mask."""
+    from onebasin import findings
+
+    return findings.joined(
+        f"Of the test images of the second data set, {name} misses {findings.each(part, mask_of, 'test_error')}."
+        for name, part in findings.widest(summarise(table, SUMMARY))
+    )
 
 
 def figure(table: DataFrame) -> Figure:

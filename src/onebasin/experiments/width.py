@@ -3,7 +3,8 @@
 The barrier against the width of the networks. *None*: no permutation. *Weak*: *b* permuted to match *a*, every pair.
 *Strong*: *a* and *b* both permuted to match a third network, the reference, every triple; nothing was done to match
 *a* and *b* with each other; or one permutation for each network into a frame common to all. Networks count as
-linearly connected when the barrier of the error is below 0.02.
+connected where the mean of the error barriers and the upper end of its 95 % interval lie below 0.02, as not connected
+where the lower end does not, and else as not decided; on training and on test images apart.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CLAIM, CONFIGURATION, CURVE, METHOD, PAIR
 from onebasin.experiments import Counts, Needs, Row
 from onebasin.landscape.barrier import barriers
+from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +35,7 @@ NEEDS = Needs(
     gathers={"width": ("none", "methods", "frames")},
 )
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *BARRIER)
+SUMMARY = Summary("model width method claim split metric", "barrier", "reference a b")
 MEASURED = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
 
 
@@ -65,6 +68,25 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
 def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:
     """Reduce every curve to its barriers."""
     return barriers(parts["width"])
+
+
+def finding(table: DataFrame) -> str:
+    """Say from which width on networks are connected: as trained, in pairs, and with one permutation a network."""
+    from onebasin import findings
+
+    rows = findings.where(summarise(table, SUMMARY), metric="error")
+    ways = {"none": "Without a permutation", "weak": "Matched in pairs", "strong": "With one permutation a network"}
+    sentences = []
+    for claim, words in ways.items():
+        of_claim, told = findings.where(rows, claim=claim), []
+        for model, part in of_claim.groupby("model", sort=False):
+            last = findings.where(part, width=int(part["width"].max()), split="train")
+            method = findings.best(last if len(last) else part)["method"]
+            by = "" if claim == "none" else f" by {method}"
+            told.append(f"{model}{by} is {findings.connected(findings.where(part, method=method))}")
+        if told:
+            sentences.append(f"{words}, {'; '.join(told)} ({findings.of_networks(of_claim)} a width).")
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:
