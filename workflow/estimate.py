@@ -154,7 +154,9 @@ class Estimate:
             train = counted[folder / "train"] if split else round(0.8 * sum(counted.values()))
             test = counted.get(folder / "test", 0) if split else sum(counted.values()) - train
             shape = (3, settings["image_size"], settings["image_size"])
-            classes = len(list(folder.glob("train/*"))) if split else len(counted)
+            classes = sum(
+                path.is_dir() and not path.name.startswith(".") for path in folder.glob("train/*" if split else "*")
+            )
         held_out = round(train * settings["held_out"])
         return Images(train - held_out, held_out, test, shape, classes)
 

@@ -179,7 +179,7 @@ class Records(FilePersistence):
                 continue
             if folders.state_of(folder) != state and folders.digest_of(folder) != digest:
                 return f"The contents of {folder} have changed."
-        if known["code"]["digest"] != _code():
+        if known["code"]["digest"] != code():
             self._earlier.add(_spell(known["code"]))
         self._refresh(job, known)
         return ""
@@ -240,7 +240,7 @@ class Records(FilePersistence):
                 os.utime(path, ns=(time, time))
         if self.dag.workflow.is_main_process:
             made["inputs"] = {path: [self._digest(path), *self._states.get(path, [])] for path in job.input}
-            made |= {"params": _params(job), "code": {**provenance(), "digest": _code()}}
+            made |= {"params": _params(job), "code": {**provenance(), "digest": code()}}
             record.save(record.path_of(job.log[0]), made)
 
 
@@ -252,7 +252,7 @@ def code_of_figure(module: str) -> str:
 
 
 @functools.cache
-def _code() -> str:
+def code() -> str:
     """Return the hash of the library."""
     return _hash_of_files(LIBRARY.rglob("*.py"))
 

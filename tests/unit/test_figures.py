@@ -253,6 +253,16 @@ def pruning_frame():
     return pd.DataFrame(rows)
 
 
+def errors_frame():
+    rows = []
+    for (model, widths), seed, split in itertools.product(MODELS.items(), range(3), ("train", "test")):
+        for width in widths:
+            values = {"loss": 0.3 + 0.1 * seed, "error": 0.1 + 0.01 * seed + 1 / width, "loss_calibrated": None}
+            about = {"model": model, "width": width, "seed": seed, "split": split, **values, "guess": 0.9}
+            rows.append({**about, "remark": "far" if seed == 2 else None})
+    return pd.DataFrame(rows).astype({"loss_calibrated": float})
+
+
 def sparsity_frame():
     rows = []
     for model, (level, density), (permutation, method) in itertools.product(MODELS, DENSITIES.items(), PERMUTATIONS):
@@ -347,6 +357,7 @@ def transfer_masks_frame():
 
 
 FRAMES = {
+    "errors": errors_frame,
     "pruning": pruning_frame,
     "sparsity": sparsity_frame,
     "tickets": tickets_frame,

@@ -99,6 +99,75 @@ def test_a_file_may_have_any_name(workplace, name):
     assert checkpoint.load(workplace.folder / target)[1]["architecture"]["factory"] == f"{name}:build"
 
 
+BAD = """
+from torch import nn
+
+
+class Branches(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(64, width), nn.Linear(width, 10)
+
+    def forward(self, x):
+        h = self.hidden(x.flatten(1)).relu()
+        if h.sum() > 0:
+            h = 2 * h
+        return self.head(h)
+
+
+def raises(width):
+    raise KeyError("nothing")
+
+
+def narrow(width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(63, width), nn.Linear(width, 10))
+
+
+def batch(width):
+    print("of no interest")
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.BatchNorm1d(width), nn.Linear(width, 10))
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("Branches", "is read, as a branch does ({folder}/own_bad.py, line 12: if h.sum() > 0:)"),
+        ("raises", "it fails: KeyError: 'nothing' ({folder}/own_bad.py, line 18: raise KeyError(\"nothing\"))"),
+        ("narrow", "the model fails on inputs of shape [2, 1, 8, 8]: RuntimeError: mat1 and mat2 shapes cannot be"),
+        ("gone", "factory 'own_bad:gone': own_bad has no 'gone'"),
+        ("batch", "called with width, depth: got an unexpected keyword argument 'depth'"),
+    ],
+)
+def test_a_model_that_cannot_be_followed_is_refused_in_the_dry_run(workplace, function, message):
+    (workplace.folder / "own_bad.py").write_text(BAD)
+    model = {"name": "bad", "factory": f"own_bad:{function}", "widths": [8, 4]}
+    model |= {"options": {"depth": 2}} if function == "batch" else {}
+    output = workplace.snakemake("-n", *workplace.configure({**OWN, "models": [model]}), fails=True)
+    (line,) = [line for line in output.splitlines() if "config error: models[0].factory" in line]
+    assert message.replace("{folder}", str(workplace.folder)) in line
+    assert list((workplace.folder / "results").iterdir()) == []
+
+
+def test_what_was_looked_at_is_not_looked_at_again(workplace):
+    (workplace.folder / "own_bad.py").write_text(BAD)
+    model = {"name": "mine", "factory": "own_bad:batch", "widths": [4]}
+    note = "models[0] has batch norm, and barrier.correction is none"
+    remembered = workplace.folder / ".snakemake/onebasin/checked"
+    for changes, count in (
+        ({}, 1),
+        ({}, 1),
+        ({"barrier": {"correction": "reset"}}, 1),
+        ({"data": {"held_out": 0.1}}, 1),
+    ):
+        output = workplace.snakemake("-n", *workplace.configure({**OWN, "models": [model], **changes}))
+        assert len(list(remembered.iterdir())) == count
+        assert output.count(note) == ("correction" not in changes.get("barrier", {}))
+    (workplace.folder / "own_bad.py").write_text(BAD + "\n")
+    workplace.snakemake("-n", *workplace.configure({**OWN, "models": [model]}))
+    assert len(list(remembered.iterdir())) == 2
+
+
 @pytest.fixture
 def elsewhere(study, workplace):
     """Networks of the tiny study as others would give them: trained ones, and a permuted copy of the first."""
@@ -156,16 +225,14 @@ def test_networks_from_elsewhere_are_measured_and_a_permuted_copy_is_recovered(e
     # What does not fit is refused in one line, and the networks of before stay as they are.
     before = {path: path.read_bytes() for path in (elsewhere.results / "networks").rglob("*.safetensors")}
     for file, message in (
-        ("pickle.pt", "error: runs/pickle.pt is a pickle that needs torch.nn.modules.container.Sequential"),
+        ("pickle.pt", "runs/pickle.pt is a pickle that needs torch.nn.modules.container.Sequential"),
         (
             "wide.pt",
-            "error: runs/wide.pt does not fit the model: hidden.0.weight has shape [9, 64], the model's [8, 64]",
+            "runs/wide.pt does not fit the model: hidden.0.weight has shape [9, 64], the model's [8, 64]",
         ),
     ):
         configfile = elsewhere.configure(networks("a-{width}.safetensors", "copy.pt", file))
-        elsewhere.snakemake("--cores", 1, *configfile, fails=True)
-        _, *log = (elsewhere.results / "logs/import_networks/mlp/width8.log").read_text().splitlines()
-        assert len(log) == 1 and log[0].startswith(message)
+        assert f"config error: networks[2]: {message}" in elsewhere.snakemake("-n", *configfile, fails=True)
         assert before == {path: path.read_bytes() for path in (elsewhere.results / "networks").rglob("*.safetensors")}
 
 
@@ -173,11 +240,9 @@ def test_a_model_with_other_outputs_is_refused(workplace):
     (workplace.folder / "own_net.py").write_text(NET)
     (workplace.folder / "own_layers.py").write_text(LAYERS)
     model = {**OWN["models"][0], "options": {"classes": 7}}
-    configfile = workplace.configure({**OWN, "models": [model]})
-    workplace.snakemake("--cores", 1, *configfile, fails=True)
-    _, *log = (workplace.results / "logs/train/mine/width4/all.log").read_text().splitlines()
-    assert log == ["error: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]"]
-    assert not (workplace.results / "networks").exists()
+    output = workplace.snakemake("-n", *workplace.configure({**OWN, "models": [model]}), fails=True)
+    assert "models[0].factory: factory 'own_net:build': for 2 images the model gives [2, 7], expected [2, 10]" in output
+    assert list((workplace.folder / "results").iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +278,7 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     config = {
         **OWN,
         "networks": ["0.pt", "1.pt"],
+        "experiments": ["errors", "pairs"],
         "data": {"name": "file", "path": "digits.npz", "normalise": "none"},
         "models": [{"name": "cnn", "family": "cnn", "widths": [8], "norm": "batch"}],
     }
@@ -227,6 +293,15 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     assert [found[alpha]["error"] for alpha in expected["alpha"]] == pytest.approx(list(expected["error"]))
     assert [found[alpha]["loss"] for alpha in expected["alpha"]] == pytest.approx(list(expected["loss"]), rel=1e-4)
     assert expected["error"].iloc[[0, -1]].max() < 0.1 < expected["error"].max()
+    errors = {
+        row["seed"]: row
+        for row in tables.rows(workplace.results / "tables/errors.csv", "errors")
+        if row["split"] == "test"
+    }
+    assert [errors[seed]["error"] for seed in range(2)] == pytest.approx(list(expected["error"].iloc[[0, -1]]))
+    assert [row["remark"] for row in errors.values()] == [None, None]
+    log = (workplace.results / "logs/import_networks/cnn/width8.log").read_text()
+    assert f"seed 1: test loss {expected['loss'].iloc[-1]:.4f} error {expected['error'].iloc[-1]:.4f}" in log
 
     # Other inputs are another data set; the place of the file says nothing, its contents do.
     assert workplace.plan(*configfile) == {}
@@ -234,6 +309,13 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     config["data"]["path"] = "moved.npz"
     (beside / "study.yaml").write_text(yaml.safe_dump(config))
     assert workplace.plan(*configfile) == {}
-    config["data"]["normalise"] = {"mean": [0.5], "std": [0.5]}
+    config["data"]["normalise"] = {"mean": [0.5], "std": [0.01]}
     (beside / "study.yaml").write_text(yaml.safe_dump(config))
     assert {"data", "align", "width_measure"} <= workplace.plan(*configfile).keys()
+
+    # Other inputs than in their training: somebody is told.
+    output = workplace.snakemake("--cores", 1, "errors", *configfile)
+    warning = "import_networks: warning: cnn, width 8, seed 0: test error 0."
+    assert warning in output and "are the model, the file and data.normalise those of its training?" in output
+    remarks = [row["remark"] for row in tables.rows(workplace.results / "tables/errors.csv", "errors")]
+    assert any("near that of a guess" in remark for remark in remarks if remark)

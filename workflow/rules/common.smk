@@ -19,7 +19,7 @@ from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share
-from workflow import config_files, interpreter, own_code, records, validation
+from workflow import config_files, interpreter, model_check, own_code, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
@@ -163,14 +163,19 @@ def own_folder(wildcards):
 
 
 def architecture_of(wildcards):
-    """The model but for its width: its family and the options of the family, or its factory and the hash of its code."""
-    model = MODELS[wildcards.model]
-    architecture = stable(model, without=("name", "widths", "training"))
-    return (
-        {**architecture, "code": own_code.digest(model["factory"], CODE_FOLDERS)}
-        if "factory" in model
-        else architecture
-    )
+    """The model of a job but for its width."""
+    return architecture(MODELS[wildcards.model])
+
+
+def architecture(model):
+    """A model but for its width: its family and the options of the family, or its factory and the hash of its code."""
+    found = stable(model, without=("name", "widths", "training"))
+    return {**found, "code": own_code.digest(model["factory"], CODE_FOLDERS)} if "factory" in model else found
+
+
+# Jobs may have an environment of their own, in which more is installed, and look at models themselves.
+if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
+    model_check.check(config, architecture, ESTIMATE, CODE_FOLDERS, records.code())
 
 
 def training_of(wildcards):

@@ -60,6 +60,14 @@ class Job:
         return device(self.config["resources"]["device"]) if self.gpu else "cpu"
 
 
+def _shown(rule: str) -> logging.Handler:
+    """Return what prints warnings where Snakemake runs, besides the log."""
+    handler = logging.StreamHandler(sys.__stderr__)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter(f"{rule}: warning: %(message)s"))
+    return handler
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
     """Send everything that is printed or logged to the log of the job, and end with one line where something is wrong.
@@ -77,6 +85,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     gpu = bool(snakemake.resources.get("gpu"))
     with open(snakemake.log[0], "w", encoding="utf-8", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s")
+        logging.getLogger("onebasin").addHandler(_shown(snakemake.rule))
         try:
             if gpu:
                 take_device()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,14 +11,19 @@ from typing import Any
 
 import torch
 
-from onebasin import checkpoint, data, foreign, train, versions
+from onebasin import checkpoint, data, foreign, tables, train, versions
 from onebasin.data import Dataset
+from onebasin.experiments.errors import guess, remarks
 from onebasin.files import sha256
+from onebasin.landscape import evaluate
 from onebasin.provenance import provenance
 from onebasin.study import network
 from onebasin.study.job import Job
 
 log = logging.getLogger(__name__)
+
+# Test images, evenly among all, on which a network from elsewhere is looked at when it is read.
+REMARKED_IMAGES = 1000
 
 
 def address_of(job: Job, seed: int) -> tuple[str | int, ...]:
@@ -63,6 +69,9 @@ def train_networks(job: Job) -> None:
     """Train the networks of a job: from their initialisation, children too, whose first epochs are their parent's."""
     torch.set_num_threads(job.threads)
     dataset = data.open_(job.input.data)
+    if "factory" in job.params.architecture:
+        network.followed(job.params.architecture, job.width, dataset)
+    ends: dict[int, float] = {}
     for address, checkpoints, table, work in trainings(job):
         seed, shared = address["seed"], address.get("shared")
         job.store.files(
@@ -71,6 +80,9 @@ def train_networks(job: Job) -> None:
             kept(checkpoints, table),
             partial(_train, job, dataset, seed, shared, checkpoints, table, work),
         )
+        *_, last = tables.rows(table, "training")
+        ends[seed] = last["test_error"]
+    _remark(job, ends, dataset, "")
 
 
 def _train(
@@ -96,7 +108,9 @@ def import_networks(job: Job) -> None:
 
     All are read before one is written: a study of some of the networks is none.
     """
-    model = network.build(job.params.architecture, job.width, data.open_(job.input.data))
+    torch.set_num_threads(job.threads)
+    dataset = data.open_(job.input.data)
+    model = network.followed(job.params.architecture, job.width, dataset)
     states = [foreign.fit(model, foreign.read(path), path) for path in job.input.networks]
     files = zip(job.params.networks, job.input.networks, states, job.output.checkpoints, strict=True)
     for address, path, state, target in files:
@@ -110,3 +124,17 @@ def import_networks(job: Job) -> None:
             partial(checkpoint.save, target, state, {**metadata, **provenance()}),
         )
         log.info("seed %d is %s, sha256 %s", seed, path, source["sha256"])
+    images, labels = dataset.tensors("test")
+    step = math.ceil(len(labels) / REMARKED_IMAGES)
+    errors = {}
+    for address, state in zip(job.params.networks, states, strict=True):
+        loss, error = evaluate.losses(model, [state], torch.ones(1, 1), images[::step], labels[::step])
+        errors[address["seed"]] = float(error[0])
+        log.info("seed %d: test loss %.4f error %.4f", address["seed"], loss[0], error[0])
+    _remark(job, errors, dataset, ": are the model, the file and data.normalise those of its training?")
+
+
+def _remark(job: Job, errors: Mapping[int, float], dataset: Dataset, advice: str) -> None:
+    """Warn of networks whose error on the test data is strange."""
+    for seed, remark in remarks(errors, guess(dataset.test_labels)).items():
+        log.warning("%s, width %d, seed %d: test %s%s", job.model, job.width, seed, remark, advice)
