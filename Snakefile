@@ -33,7 +33,8 @@ include: "workflow/rules/cost.smk"
 
 
 rule all:
-    """Every experiment of the study."""
+    """Every experiment of the study, and what was found."""
     default_target: True
     input:
         results_of(config["experiments"]),
+        FINDINGS,

@@ -32,7 +32,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +40,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import summaries
+
+from onebasin import prose
+from onebasin.prose import number
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -53,7 +55,6 @@ PAGES = {
     "docs/evidence/mnist-512/README.md": "evidence/mnist-512",
 }  # and their studies
 DEFAULTS = {"split": "train", "over": "mean"}
-THRESHOLD = 0.02  # error barriers below it count as none, so that no other number is written like it
 
 # What looks like a measurement and is none, on any page.
 EXCEPTIONS = {
@@ -113,18 +114,8 @@ class Table:
 
 
 def places(values: Any, count: int) -> list[str]:
-    """Write numbers with so many decimals, halves away from zero, and without the zero before them."""
-    exact = (Decimal(str(value)) for value in np.ravel(values))
-    rounded = (str(value.quantize(Decimal(1).scaleb(-count), ROUND_HALF_UP)) for value in exact)
-    return [re.sub(r"^(-?)0\.", r"\1.", text) for text in rounded]
-
-
-def number(value: float) -> str:
-    """Write a number with two decimals, a small one with three, and never one that is not the threshold like it."""
-    count = 2 if abs(value) >= 0.025 else 3
-    while abs(value) != THRESHOLD == abs(float(places(value, count)[0])):
-        count += 1
-    return places(value, count)[0]
+    """Write numbers with so many decimals (see ``prose.places``)."""
+    return [prose.places(value, count) for value in np.ravel(values)]
 
 
 def percent(values: Any) -> list[str]:
@@ -263,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.results:
         name = given.results.resolve().name
         study = next((study for study in PAGES.values() if Path(study).name == name), name)
-        fresh = {study: summaries.summarise(given.results)}
+        fresh = {study: summaries.summarise_study(given.results)}
         if not all(fresh.values()):
             parser.error(f"{given.results} has no tables")
     if given.write:

@@ -247,7 +247,8 @@ class Records(FilePersistence):
 @functools.cache
 def code_of_figure(module: str) -> str:
     """Return the hash of the code that draws the figure of an experiment: its module, and what all figures share."""
-    files = [LIBRARY / "experiments" / f"{module}.py", LIBRARY / "statistics.py", *LIBRARY.glob("figures/*.py")]
+    shared = [LIBRARY / f"{name}.py" for name in ("statistics", "summaries", "findings", "prose")]
+    files = [LIBRARY / "experiments" / f"{module}.py", *shared, *LIBRARY.glob("figures/*.py")]
     return _hash_of_files(files)
 
 

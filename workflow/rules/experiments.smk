@@ -5,6 +5,7 @@ Needs and makes: what src/onebasin/experiments/NAME.py declares. A measurement i
 
 import functools
 import math
+import time
 from types import SimpleNamespace
 
 NETWORKS_OF["narrow"] = lambda wildcards: [
@@ -118,7 +119,7 @@ for room in ROOMS.values():
             "../scripts/table.py"
 
     rule:
-        """Draw the figure from the table alone."""
+        """Draw the figure from the table alone, and write what it shows: as a table of means, and in sentences."""
         name:
             f"{room.name}_figure"
         input:
@@ -133,6 +134,8 @@ for room in ROOMS.values():
                 )
             ),
             pdf=update(FIGURE.format(experiment=room.name, format="pdf")),
+            summary=update(SUMMARY.format(experiment=room.name, format="csv")),
+            finding=update(SUMMARY.format(experiment=room.name, format="md")),
         log:
             log_of(f"{room.name}_figure"),
         benchmark:
@@ -151,3 +154,38 @@ for room in ROOMS.values():
             caption=room.caption.format(**config),
         script:
             "../scripts/figure.py"
+
+
+rule findings:
+    """Gather what the experiments of the study found, in the order in which one reads."""
+    input:
+        findings=[SUMMARY.format(experiment=name, format="md") for name in ROOMS if name in config["experiments"]],
+    output:
+        update(FINDINGS),
+    log:
+        log_of("findings"),
+    benchmark:
+        benchmark_of("findings")
+    localrule: True
+    conda:
+        "../../envs/onebasin.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=1000,
+        gpu=0,
+    params:
+        experiments=[name for name in ROOMS if name in config["experiments"]],
+        study=config["study"],
+    script:
+        "../scripts/findings.py"
+
+
+PLANNED = time.time()
+
+
+onsuccess:
+    # What a study found is told when it was found, not whenever nothing is left to do.
+    found = Path(f"results/{config['study']}/findings.md")
+    if found.exists() and found.stat().st_mtime >= PLANNED:
+        print(f"\n{found.read_text(encoding='utf-8')}")

@@ -17,6 +17,8 @@ FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
 MEASUREMENT = "<results>/measurements/{table}/{model}/width{width}/{part}.csv"
 TABLE = "<results>/tables/{table}.csv"
 FIGURE = "<results>/figures/{experiment}.{format}"
+SUMMARY = "<results>/summary/{experiment}.{format}"
+FINDINGS = "<results>/findings.md"
 
 
 def at(epoch):
@@ -63,8 +65,11 @@ def frame_file(frame="{frame}", kind="safetensors"):
 
 
 def results_of(names):
-    """The tables and figures of experiments."""
-    return expand(TABLE, table=names) + expand(FIGURE, experiment=names, format=["png", "pdf"])
+    """The tables, summaries and figures of experiments."""
+    files = [(SUMMARY, ["csv", "md"]), (FIGURE, ["png", "pdf"])]
+    return expand(TABLE, table=names) + [
+        path for pattern, formats in files for path in expand(pattern, experiment=names, format=formats)
+    ]
 
 
 def log_of(rule, batch=""):

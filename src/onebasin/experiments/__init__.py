@@ -31,6 +31,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import Columns
+from onebasin.findings import UNDECIDED
 from onebasin.summaries import summarise
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Room:
 
     def finding(self, table: DataFrame) -> str:
         """Return what its table says, in one to three sentences."""
-        return self.module.finding(table)
+        return self.module.finding(table) if len(table) else UNDECIDED
 
     def table(self, parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterable[Row]:
         """Turn the rows of what it gathers, in the order of its parts, into the rows of its table."""

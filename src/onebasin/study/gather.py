@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from onebasin import tables
+from onebasin import files, tables
 from onebasin.experiments import rooms
 from onebasin.study.job import Job
+from onebasin.summaries import MEANING
 
 
 def table(job: Job) -> None:
@@ -24,11 +26,26 @@ def table(job: Job) -> None:
 
 
 def figure(job: Job) -> None:
-    """Draw the figure of an experiment from its table, and from nothing else."""
+    """Draw the figure of an experiment from its table, and from nothing else; write its means and what they say."""
     from onebasin import figures
 
     name = job.params.experiment
-    figures.save(figures.draw(name, tables.read(job.input.table, name)), job.output.png, job.output.pdf)
+    room, rows = rooms()[name], tables.read(job.input.table, name)
+    with files.atomic(job.output.summary) as temporary:
+        room.summary(rows).to_csv(temporary, index=False, lineterminator="\n")
+    with files.atomic(job.output.finding) as temporary:
+        temporary.write_text(f"{room.finding(rows)}\n", encoding="utf-8")
+    figures.save(figures.draw(name, rows), job.output.png, job.output.pdf)
+
+
+def findings(job: Job) -> None:
+    """Gather what the experiments of a study found into one page."""
+    parts = [f"# What the study {job.params.study} found", MEANING]
+    for name, path in zip(job.params.experiments, job.input.findings, strict=True):
+        parts.append(f"## {name}: {rooms()[name].question}")
+        parts.append(Path(path).read_text(encoding="utf-8").strip())
+    with files.atomic(job.output[0]) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _key(source: str) -> str:

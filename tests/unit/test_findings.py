@@ -1,0 +1,108 @@
+"""What every experiment says of its table is computed from it: means, verdicts, sentences."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_figures import FRAMES
+
+from onebasin import findings, prose, statistics
+from onebasin.experiments import rooms
+from onebasin.summaries import MEANING, VERDICTS, Summary, summarise, verdict
+
+every = pytest.mark.parametrize("name", list(FRAMES))
+
+
+@every
+def test_it_has_a_summary_with_one_row_for_each_combination(name):
+    table = FRAMES[name]()
+    room = rooms()[name]
+    rows, keys = room.summary(table), room.module.SUMMARY.keys.split()
+    assert not rows[keys].duplicated().any() and rows["rows"].sum() == len(room.module.SUMMARY.prepare(table))
+    for value in room.module.SUMMARY.values.split():
+        assert value in rows
+    if "verdict" in rows:
+        assert set(rows["verdict"].dropna()) <= set(VERDICTS)
+
+
+@every
+def test_its_finding_is_whole_sentences_with_numbers_of_its_summary(name):
+    table = FRAMES[name]()
+    text = rooms()[name].finding(table)
+    assert text.endswith(".") and "nan" not in text and "  " not in text
+    assert text == findings.UNDECIDED or re.search(r"\d", text)
+    assert rooms()[name].finding(table) == text
+
+
+@every
+def test_a_table_that_says_nothing_is_not_decided(name):
+    assert rooms()[name].finding(FRAMES[name]().iloc[:0]) == findings.UNDECIDED
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMES if "method" in FRAMES[name]()])
+def test_a_table_without_a_method_says_what_it_can(name):
+    table = FRAMES[name]()
+    text = rooms()[name].finding(table[table["method"] == "none"])
+    assert text.endswith(".") and "nan" not in text
+
+
+def width_table(barriers, networks=range(4)):
+    """Error barriers of all pairs at several widths, without a permutation."""
+    pairs = [(a, b) for a in networks for b in networks if a < b]
+    rows = [
+        {"model": "mlp", "width": width, "method": "none", "algorithm": "none", "compared": "none", "claim": "none"}
+        | {"reference": None, "a": a, "b": b, "split": split, "metric": "error", "barrier": value + 0.0001 * (a + b)}
+        | {"alpha": 0.5, "end_a": 0.0, "end_b": 0.0}
+        for width, value in barriers.items()
+        for split in ("train", "test")
+        for a, b in pairs
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_width_says_from_where_on_networks_are_connected():
+    text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1, 64: 0.01, 128: 0.005}))
+    assert text.startswith("Without a permutation, mlp is connected at 64 and above (at 128 .005 [")
+    text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1}))
+    assert "mlp is not connected up to 32 (at 32 .100 [" in text and "4 networks a width" in text
+    text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.0199}))
+    assert "not connected up to 16, not decided above" in text
+    # One pair has no interval, so that nothing is decided.
+    text = rooms()["width"].finding(width_table({16: 0.001}, networks=range(2)))
+    assert "mlp is not decided (at 16 .001 train, .001 test)" in text
+
+
+def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
+    table = width_table({16: 0.0197})
+    (row,) = summarise(table[table["split"] == "train"], Summary("model width", "barrier", "a b")).to_dict("records")
+    values = table.loc[table["split"] == "train", "barrier"].to_numpy()
+    pairs = table.loc[table["split"] == "train", ["a", "b"]].to_numpy()
+    low, high = statistics.interval(values, pairs, barriers=True)
+    assert row["barrier"] == pytest.approx(values.mean()) and row["rows"] == 6 and row["networks"] == 4
+    assert (row["barrier_low"], row["barrier_high"]) == pytest.approx((low, high), rel=1e-5)
+    assert row["below"] == pytest.approx((values < 0.02).mean())
+    assert row["verdict"] == verdict(values.mean(), low, high)
+
+
+def test_the_verdict_is_what_its_meaning_says():
+    assert verdict(0.01, 0.005, 0.0199) == "connected"
+    assert verdict(0.019, 0.01, 0.02) == verdict(0.021, 0.0199, 0.03) == "not decided"
+    assert verdict(0.03, 0.02, 0.05) == "not connected"
+    assert verdict(0.001, float("nan"), float("nan")) == verdict(0.001, None, None) == "not decided"
+    assert "0.02" in MEANING and all(word in MEANING for word in VERDICTS)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0217, ".022"), (0.0197, ".0197"), (0.02004, ".02004"), (0.02, ".020"), (0.4567, ".457"), (-0.5, "-.500")],
+)
+def test_numbers_are_not_rounded_onto_the_threshold(value, text):
+    assert prose.number(value, 3) == text
+    assert np.sign(float(prose.number(value)) - 0.02) == np.sign(value - 0.02)
+
+
+def test_lists_and_counts_read_as_in_a_sentence():
+    assert prose.listed(["a"]) == "a" and prose.listed(["a", "b", "c"]) == "a, b and c"
+    assert prose.counted(1, "network") == "1 network" and prose.counted(4, "network") == "4 networks"
+    assert prose.estimate(0.5, float("nan"), float("nan")) == ".500"
