@@ -6,9 +6,6 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 
@@ -38,3 +35,4 @@ rule all:
     input:
         results_of(config["experiments"]),
         FINDINGS,
+        REPORT,

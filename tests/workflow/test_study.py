@@ -454,14 +454,6 @@ def test_a_truncated_network_and_a_foreign_permutation_are_made_again(study, tin
         assert path.read_bytes() == (study.results / path.relative_to(copy.results)).read_bytes()
 
 
-def test_the_report_builds(study, tiny, tmp_path):
-    copy = study.copy(tmp_path / "copy")
-    copy.snakemake(*copy.configure(tiny), "--report", "results/tiny/report.html")
-    report = (copy.results / "report.html").read_text()
-    for text in ("Width", "Triangles", "Methods", "Between two networks", "results/tiny/figures/simplex.png"):
-        assert text in report
-
-
 def test_killed_and_started_again_it_gives_the_same_table(study, workplace, tiny):
     tiny["models"] = [{**tiny["models"][0], "widths": [4]}]
     tiny["experiments"] = ["width"]

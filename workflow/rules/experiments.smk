@@ -87,17 +87,7 @@ for room in ROOMS.values():
         input:
             unpack(functools.partial(gathered, room)),
         output:
-            tables=update(
-                [
-                    report(
-                        TABLE.format(table=table),
-                        caption="../report/experiment.rst",
-                        category=room.category,
-                        labels={"experiment": room.name, "kind": "table"},
-                    )
-                    for table in room.tables
-                ]
-            ),
+            tables=update([TABLE.format(table=table) for table in room.tables]),
         log:
             log_of(f"{room.name}_table"),
         benchmark:
@@ -114,7 +104,6 @@ for room in ROOMS.values():
             experiment=room.name,
             settings=settings_of_table(room),
             version=room.version,
-            caption=room.caption.format(**config),
         script:
             "../scripts/table.py"
 
@@ -125,14 +114,7 @@ for room in ROOMS.values():
         input:
             table=TABLE.format(table=room.name),
         output:
-            png=update(
-                report(
-                    FIGURE.format(experiment=room.name, format="png"),
-                    caption="../report/experiment.rst",
-                    category=room.category,
-                    labels={"experiment": room.name, "kind": "figure"},
-                )
-            ),
+            png=update(FIGURE.format(experiment=room.name, format="png")),
             pdf=update(FIGURE.format(experiment=room.name, format="pdf")),
             summary=update(SUMMARY.format(experiment=room.name, format="csv")),
             finding=update(SUMMARY.format(experiment=room.name, format="md")),
@@ -151,15 +133,17 @@ for room in ROOMS.values():
         params:
             experiment=room.name,
             code=records.code_of_figure(room.name),
-            caption=room.caption.format(**config),
         script:
             "../scripts/figure.py"
+
+
+ASKED = [name for name in ROOMS if name in config["experiments"]]
 
 
 rule findings:
     """Gather what the experiments of the study found, in the order in which one reads."""
     input:
-        findings=[SUMMARY.format(experiment=name, format="md") for name in ROOMS if name in config["experiments"]],
+        findings=[SUMMARY.format(experiment=name, format="md") for name in ASKED],
     output:
         update(FINDINGS),
     log:
@@ -175,10 +159,38 @@ rule findings:
         mem_mb=1000,
         gpu=0,
     params:
-        experiments=[name for name in ROOMS if name in config["experiments"]],
+        experiments=ASKED,
         study=config["study"],
     script:
         "../scripts/findings.py"
+
+
+rule report:
+    """Put what was found, every figure and its means on one page that needs nothing else."""
+    input:
+        figures=[FIGURE.format(experiment=name, format="png") for name in ASKED],
+        summaries=[SUMMARY.format(experiment=name, format="csv") for name in ASKED],
+        findings=[SUMMARY.format(experiment=name, format="md") for name in ASKED],
+    output:
+        update(REPORT),
+    log:
+        log_of("report"),
+    benchmark:
+        benchmark_of("report")
+    localrule: True
+    conda:
+        "../../envs/onebasin.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=1000,
+        gpu=0,
+    params:
+        experiments=ASKED,
+        captions={name: ROOMS[name].caption.format(**config) for name in ASKED},
+        settings=config,
+    script:
+        "../scripts/report.py"
 
 
 PLANNED = time.time()

@@ -19,6 +19,7 @@ TABLE = "<results>/tables/{table}.csv"
 FIGURE = "<results>/figures/{experiment}.{format}"
 SUMMARY = "<results>/summary/{experiment}.{format}"
 FINDINGS = "<results>/findings.md"
+REPORT = "<results>/report.html"
 
 
 def at(epoch):

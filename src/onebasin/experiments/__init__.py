@@ -2,7 +2,7 @@
 
 The docstring of the module is the question (its first line) and the caption of the report (the rest). It defines
 
-* ``PLACE`` and ``CATEGORY``: its place in lists, and its section of the report;
+* ``PLACE`` and ``CATEGORY``: its place in lists, and its section of the report, one of ``SECTIONS``;
 * ``NEEDS``: what its measurement gets, and how many networks it takes at least;
 * ``SETTINGS``: the JSON schemas of the keys of its section of the config, whose defaults stand in config.yaml;
 * ``COLUMNS``: of its table; ``TABLES``: the columns of further tables that it measures, by their names;
@@ -38,6 +38,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Row = dict[str, Any]
+
+SECTIONS = (
+    "Networks and width",
+    "More than two",
+    "Matching",
+    "Along training",
+    "Pruning",
+    "Other sizes and other data",
+)
+"""The sections of the report, in the order in which one reads."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 50, "Consensus"
+PLACE, CATEGORY = 50, "More than two"
 NEEDS = Needs(
     networks=3,
     purpose="a frame of more than a pair",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onebasin.study.study import Study
     from onebasin.symmetry import State
 
-PLACE, CATEGORY = 55, "Consensus"
+PLACE, CATEGORY = 65, "Matching"
 NEEDS = Needs(
     networks=2,
     purpose="a pair",

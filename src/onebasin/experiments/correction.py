@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 80, "Correction"
+PLACE, CATEGORY = 80, "Matching"
 NEEDS = Needs(networks=2, purpose="a pair", widths="correction.widths", corrected=False, permutations=("last",))
 SETTINGS: dict[str, Any] = {
     "widths": widths("Widths at which corrections are compared, for every model that has them."),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onebasin.permutation import Permutation
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 160, "Cycles"
+PLACE, CATEGORY = 55, "More than two"
 NEEDS = Needs(
     networks=3,
     purpose="a cycle",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-PLACE, CATEGORY = 35, "Differences"
+PLACE, CATEGORY = 35, "Networks and width"
 NEEDS = Needs(networks=3, purpose="a pair aligned to a third network", points=None, gathers={"table width": ()})
 COLUMNS = (
     CONFIGURATION[0],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 170, "Embedding"
+PLACE, CATEGORY = 170, "Other sizes and other data"
 NEEDS = Needs(
     networks=1,
     purpose="a wide network and a narrow one",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 5, "Networks"
+PLACE, CATEGORY = 5, "Networks and width"
 NEEDS = Needs(networks=1, purpose="a network", points=None, corrected=False)
 COLUMNS = (
     *CONFIGURATION,

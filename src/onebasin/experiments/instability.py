@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 70, "Instability"
+PLACE, CATEGORY = 85, "Along training"
 NEEDS = Needs(networks=1, purpose="a network and its child", widths="instability.widths", states=("last", "children"))
 SETTINGS: dict[str, Any] = {
     "widths": widths("Widths at which networks have children, for every model that has them."),

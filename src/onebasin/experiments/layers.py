@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     State = Mapping[str, Tensor]
 
-PLACE, CATEGORY = 110, "Layers"
+PLACE, CATEGORY = 110, "Along training"
 NEEDS = Needs(
     networks=2,
     purpose="a pair",

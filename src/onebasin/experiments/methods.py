@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-PLACE, CATEGORY = 60, "Methods"
+PLACE, CATEGORY = 60, "Matching"
 NEEDS = Needs(
     networks=2,
     purpose="a pair",

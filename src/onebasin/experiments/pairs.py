@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from onebasin.figures.style import Mark
 
-PLACE, CATEGORY = 10, "Between two networks"
+PLACE, CATEGORY = 10, "Networks and width"
 NEEDS = Needs(networks=2, purpose="a pair", gathers={"width": ("none", "methods")})
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
 SUMMARY = Summary("model width method claim split alpha", "loss error", "a b")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame, Series
 
-PLACE, CATEGORY = 30, "Scaling"
+PLACE, CATEGORY = 30, "Networks and width"
 VERSION = 2
 NEEDS = Needs(networks=3, purpose="a pair aligned to a third network", points=None, gathers={"table width": ()})
 SETTINGS: dict[str, Any] = {

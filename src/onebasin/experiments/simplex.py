@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 40, "Triangles"
+PLACE, CATEGORY = 40, "More than two"
 NEEDS = Needs(
     networks=4,
     purpose="a triangle aligned to a fourth network",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 180, "Transfer"
+PLACE, CATEGORY = 180, "Other sizes and other data"
 NEEDS = Needs(
     networks=2,
     purpose="a pair",

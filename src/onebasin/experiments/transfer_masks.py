@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 190, "Transfer"
+PLACE, CATEGORY = 190, "Other sizes and other data"
 NEEDS = Needs(
     networks=2,
     purpose="a pair",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from onebasin.study.study import Study
 
-PLACE, CATEGORY = 20, "Width"
+PLACE, CATEGORY = 20, "Networks and width"
 NEEDS = Needs(
     networks=3,
     purpose="a pair aligned to a third network",
