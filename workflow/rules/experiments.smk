@@ -148,6 +148,7 @@ for room in ROOMS.values():
         params:
             experiment=room.name,
             code=records.code_of_figure(room.name),
+            style=config["figures"]["style"],
             caption=room.caption.format(**config),
         script:
             "../scripts/figure.py"

@@ -28,7 +28,8 @@ def figure(job: Job) -> None:
     from onebasin import figures
 
     name = job.params.experiment
-    figures.save(figures.draw(name, tables.read(job.input.table, name)), job.output.png, job.output.pdf)
+    drawn = figures.draw(name, tables.read(job.input.table, name), job.params.style)
+    figures.save(drawn, job.output.png, job.output.pdf)
 
 
 def _key(source: str) -> str:
