@@ -1,9 +1,10 @@
 """Which matching is best?
 
 What each matching method reaches and costs, pair by pair: its objective (in its own unit), the cosine of all
-parameters of the two networks after matching, steps, seconds, memory, and the barrier that it leaves: between the two
-networks that were matched (*weak*), or in the frame common to all (*strong*) for a method that takes all networks at
-once. The seconds of such a method are its time over the number of pairs.
+parameters of the two networks after matching, which is what matching by weights maximises, steps, seconds, memory, and
+the barrier that it leaves: between the two networks that were matched (*weak*), or in the frame common to all
+(*strong*) for a method that takes all networks at once. The seconds of such a method are its time over the number of
+pairs.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 How barriers fall with width: the exponent β of the law barrier = factor · width^(-β), and the width at which the law
 falls under 0.02, below which networks count as linearly connected when the metric is the error. A width outside the
-widths of the networks is an extrapolation; none is made beyond {scaling[reach]} times the largest width. Bars are 95
-% intervals over networks, which take the law for granted.
+widths of the networks is an extrapolation; none is made beyond {scaling[reach]} times the largest width: a cross is a
+law that does not fall so low by then, an arrow an interval without an end. Bars are 95 % intervals over networks, which
+take the law for granted; what holds at the widths that were measured, `width` says.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 The barrier against the width of the networks. *None*: no permutation. *Weak*: *b* permuted to match *a*, every pair.
 *Strong*: *a* and *b* both permuted to match a third network, the reference, every triple; nothing was done to match
 *a* and *b* with each other; or one permutation for each network into a frame common to all. Networks count as
-linearly connected when the barrier of the error is below 0.02.
+linearly connected when the barrier of the error is below 0.02. Error above, loss below; filled marks are training data,
+open ones test data; an interval that goes on beyond the axis, down to 0 as well, ends in an arrow. Where the networks
+themselves err more than a tenth of the time, a thin line says how much.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.study.study import Study
 
@@ -35,7 +37,7 @@ NEEDS = Needs(
     shared=True,
     gathers={"width": ("none", "methods", "frames")},
 )
-ENDS: dict[str, Any] = {"color": "black", "linewidth": 0.6, "linestyle": "-", "gid": "ends"}
+ENDS: dict[str, Any] = {"color": "black", "linewidth": 0.6, "linestyle": "-"}
 """How the error of the networks themselves is drawn."""
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *BARRIER)
 MEASURED = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
@@ -75,7 +77,7 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
 KINDS = {"weak": "weak", "third": "strong, through a third network", "frame": "strong, in a common frame"}
 """Which paths are drawn together, to their title."""
 UNTRAINED = 0.1
-"""Mean error of networks from which on it is drawn beside their barriers."""
+"""Mean error of networks above which it is drawn beside their barriers."""
 
 
 def figure(table: DataFrame) -> Figure:
@@ -85,6 +87,8 @@ def figure(table: DataFrame) -> Figure:
     the networks themselves err much, their mean error is a thin line.
     """
     from dataclasses import replace
+
+    from pandas import concat
 
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, paths
@@ -100,10 +104,13 @@ def figure(table: DataFrame) -> Figure:
     clipped, erring = 0, False
     for metric in metrics:
         of_metric = table[table["metric"] == metric]
+        ends = _ends(of_metric[of_metric["split"] == splits[0]]) if metric == "error" else {}
+        erring |= bool(ends)
+        seen = concat([of_metric["barrier"], *ends.values()])
         for kind, model in itertools.product(kinds, models):
             axis = axes[metric, kind, model]
             part = of_metric[(of_metric["model"] == model) & of_metric["kind"].isin(["none", kind])]
-            floor = panels.barrier_axis(axis, of_metric["barrier"], metric)
+            floor = panels.barrier_axis(axis, seen, metric)
             panels.width_axis(axis, widths[model])
             slots = [(method, split) for method in marks if method in set(part["method"]) for split in splits]
             for slot, (method, split) in enumerate(slots):
@@ -116,7 +123,10 @@ def figure(table: DataFrame) -> Figure:
                 )
             if metric == "error":
                 panels.connected(axis)
-                erring |= _draw_ends(axis, part[part["split"] == splits[0]])
+                if model in ends:
+                    reach = 2 ** (panels.HALF * panels.step(widths[model]))
+                    untrained = ends[model].index
+                    axis.hlines(ends[model], untrained / reach, untrained * reach, zorder=2, gid="ends", **ENDS)
     entries = [*(mark.handle() for mark in marks.values()), *(split_handles() if len(splits) > 1 else [])]
     entries += [
         panels.connected_handle(),
@@ -148,20 +158,19 @@ def _panels(
         for column, axis in zip(columns, line, strict=True):
             model, kind = (row, column) if turned else (column, row)
             found[metric, kind, model] = axis
-            axis.set_title(f"{model}: {KINDS.get(kind, 'no permutation')}", loc="left", pad=2)
-        line[0].set_ylabel(style.BARRIERS[metric].replace(" (", "\n("))
+            title = KINDS.get(kind, "no permutation")
+            axis.set_title(title if turned else f"{model}: {title}", loc="left", pad=2)
+        line[0].set_ylabel((f"{row}\n" if turned else "") + style.BARRIERS[metric].replace(" (", "\n("))
     for axis in axes[-1]:
         axis.set_xlabel("width")
     return drawn, found
 
 
-def _draw_ends(axis: Axes, part: DataFrame) -> bool:
-    """Draw the mean error of the networks where it is high at some width, and return whether it is."""
-    ends = part.assign(end=(part["end_a"] + part["end_b"]) / 2).groupby("width")["end"].mean()
-    if not (ends > UNTRAINED).any():
-        return False
-    axis.plot(ends.index, ends.where(ends > 0), zorder=2, **ENDS)
-    return True
+def _ends(table: DataFrame) -> dict[str, Series]:
+    """Return, for every model, the mean error of the networks at the widths where it is high, if any."""
+    means = table.assign(end=(table["end_a"] + table["end_b"]) / 2).groupby(["model", "width"])["end"].mean()
+    high = means[means > UNTRAINED]
+    return {model: high.loc[model] for model in high.index.unique("model")}
 
 
 def _ends_handle(split: str) -> Line2D:
