@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from onebasin import differences, figures, scaling, seeding, tables
 from onebasin.experiments import control, rooms
@@ -416,20 +417,46 @@ def test_a_table_read_from_its_file_makes_equal_bytes(tmp_path, name):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["1.pdf", "1.png", "2.pdf", "2.png", "table.csv"]
 
 
+@pytest.mark.parametrize("look", style.STYLES)
 @pytest.mark.parametrize("name", FRAMES)
-def test_figures_fit_a_page_and_leave_the_table_alone(name):
+def test_figures_fit_a_page_and_leave_the_table_alone(name, look):
     frame = FRAMES[name]()
     before = frame.copy()
-    figure = figures.draw(name, frame)
+    figure = figures.draw(name, frame, look)
     pd.testing.assert_frame_equal(frame, before)
-    assert figure.get_figwidth() == style.WIDTH and figure.get_figheight() < 9.5
+    width = {"screen": style.WIDTH, "paper": style.COLUMN}[look]
+    assert figure.get_figwidth() == width and figure.get_figheight() < 9.5
+
+
+@pytest.mark.parametrize("look", style.STYLES)
+@pytest.mark.parametrize("name", FRAMES)
+def test_type_is_large_enough_and_no_panel_is_empty(name, look):
+    figure = figures.draw(name, FRAMES[name](), look)
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(text.get_fontsize() for text in shown) >= {"screen": 6.5, "paper": 7}[look]
+    assert max(text.get_fontsize() for text in shown) <= 8
+    for axis in figure.axes:
+        assert axis.get_visible() and (axis.lines or axis.collections or axis.images)
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_figure_says_how_many_networks_it_shows(name):
+    figure = figures.draw(name, FRAMES[name]())
+    if name == "simplex":  # three by their names
+        return
+    if name == "scaling":  # its table does not know
+        return
+    said = [figure.get_supxlabel(), *legend(figure)]
+    assert any(re.search(r"\b[23 4]+ networks", text) for text in said)
 
 
 @pytest.mark.parametrize("models", [2, 1])
 @pytest.mark.parametrize("name", FRAMES)
-def test_no_text_is_cut_and_no_panels_overlap(name, models):
+@pytest.mark.parametrize("look", style.STYLES)
+def test_no_text_is_cut_and_no_panels_overlap(name, models, look):
     frame = FRAMES[name]()
-    check_view(figures.draw(name, frame[frame["model"].isin(["mlp", "cnn"][:models])]))
+    check_view(figures.draw(name, frame[frame["model"].isin(["mlp", "cnn"][:models])], look))
 
 
 def check_view(figure):
@@ -453,11 +480,9 @@ def test_an_empty_table_is_refused(name):
 def test_pairs_draws_every_curve_of_three_widths_and_their_means():
     frame = pairs_frame()
     figure = figures.draw("pairs", frame)
-    panels = {
-        (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
-    }
-    assert len(panels) == 2 * 6 + 2 * 4
-    axis = panels[1, 3]
+    assert len(figure.axes) == 2 * 6 + 2 * 4
+    losses = figure.axes[6 + 4 :]
+    axis = losses[3]
     cell = frame[(frame["model"] == "mlp") & (frame["width"] == 64) & (frame["split"] == "test")]
     for method in ("none", "weights", "activations"):
         curves = cell[cell["method"] == method].pivot(index="alpha", columns=["a", "b"], values="loss")
@@ -465,52 +490,95 @@ def test_pairs_draws_every_curve_of_three_widths_and_their_means():
         assert len(drawn) == 6 + 1
         np.testing.assert_allclose(np.transpose(drawn[:6]), curves.to_numpy())
         np.testing.assert_allclose(drawn[6], curves.mean(axis=1))
-    titles = [panels[0, column].get_title() for column in range(6)]
+    titles = [axis.get_title() for axis in figure.axes[:6]]
     assert titles == [f"width {width}, {split}" for width in (16, 64, 128) for split in ("train", "test")]
-    assert panels[0, 0].get_ylabel() == "mlp\nerror" and panels[3, 0].get_ylabel() == "cnn\nloss (nats)"
-    assert panels[3, 0].get_xlabel() == "α"
+    assert figure.axes[0].get_ylabel() == "mlp\nerror" and losses[6].get_ylabel() == "cnn\nloss (nats)"
+    assert losses[6].get_xlabel() == "α"
     assert legend(figure)[:3] == ["no permutation", "weight matching", "activation matching"]
+    assert legend(figure)[3] == "one of 6 pairs of 4 networks (bold: mean)"
 
 
 def colour(frame, method):
     return style.method_marks(frame)[method].colour
 
 
-def width_panels(frame):
+KINDS = ("weak", "strong, through a third network", "strong, in a common frame")
+
+
+def width_panels(frame, look="screen"):
     """Each panel of the figure with the rows that it draws."""
-    figure = figures.draw("width", frame)
-    order = [(metric, model) for metric in ("error", "loss") for model in MODELS]
-    columns = [(claim, split) for claim in ("weak", "strong") for split in ("train", "test")]
-    for axis, ((metric, model), (claim, split)) in zip(figure.axes, itertools.product(order, columns), strict=True):
-        cell = frame[(frame["metric"] == metric) & (frame["model"] == model) & (frame["split"] == split)]
-        yield axis, cell[cell["claim"].isin(["none", claim])]
+    figure = figures.draw("width", frame, look)
+    third = frame["reference"].notna()
+    of = {
+        "weak": frame["claim"] == "weak",
+        "strong, through a third network": (frame["claim"] == "strong") & third,
+        "strong, in a common frame": (frame["claim"] == "strong") & ~third,
+    }
+    metrics = dict.fromkeys(frame["metric"]) if look == "screen" else ["error"]
+    order = itertools.product(sorted(metrics), [kind for kind in KINDS if of[kind].any()], MODELS)
+    for axis, (metric, kind, model) in zip(figure.axes, order, strict=True):
+        assert axis.get_title(loc="left") == f"{model}: {kind}"
+        shown = (frame["claim"] == "none") | of[kind]
+        yield axis, frame[(frame["metric"] == metric) & (frame["model"] == model) & shown]
 
 
-def test_width_draws_every_measurement():
+def means_of(axis):
+    """Heights of the means that a panel draws."""
+    marked = [line for line in axis.lines if line.get_marker() not in ("None", "") and line.get_gid() != "goes on"]
+    return np.sort(np.concatenate([line.get_ydata() for line in marked]))
+
+
+@pytest.mark.parametrize("look", ["screen", "paper"])
+def test_width_draws_every_measurement(look):
     frame = width_frame()
-    for axis, cell in width_panels(frame):
+    for axis, cell in width_panels(frame, look):
         np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
         assert axis.get_xscale() == axis.get_yscale() == "log"
         low, high = axis.get_ylim()
         assert low < cell["barrier"].min() and cell["barrier"].max() < high
     figure = figures.draw("width", frame)
-    titles = [axis.get_title() for axis in figure.axes[:4]]
-    assert titles == ["weak, train", "weak, test", "strong, train", "strong, test"]
-    assert figure.axes[0].get_ylabel() == "mlp\nerror barrier"
-    assert figure.axes[12].get_ylabel() == "cnn\nloss barrier (nats)"
-    assert {axis.get_xlabel() for axis in figure.axes[12:]} == {"width"}
-    labels = ["no permutation", "weight matching", "activation matching", "merge-many, weights"]
-    assert legend(figure)[:4] == labels
+    assert figure.axes[0].get_ylabel() == "error barrier"
+    assert figure.axes[6].get_ylabel() == "loss barrier\n(nats)"
+    assert figure.axes[0].bbox.height > 1.3 * figure.axes[6].bbox.height
+    assert {axis.get_xlabel() for axis in figure.axes[-2:]} == {"width"}
+    labels = ["no permutation", "weight matching", "activation matching", "merge-many, weights", "train", "test"]
+    assert legend(figure)[:6] == labels
+    assert "one of 6 pairs and 12 triples of 4 networks" in legend(figure)
 
 
 def test_width_draws_the_mean_and_the_threshold():
     frame = width_frame()
     for index, (axis, cell) in enumerate(width_panels(frame)):
-        means = cell.groupby(["method", "width"], sort=False)["barrier"].mean()
-        drawn = [line.get_ydata() for line in axis.lines if line.get_marker() != "None"]
-        np.testing.assert_allclose(np.concatenate(drawn), means.to_numpy())
+        np.testing.assert_allclose(
+            means_of(axis), np.sort(cell.groupby(["method", "split", "width"])["barrier"].mean())
+        )
         threshold = [line for line in axis.lines if list(line.get_ydata()) == [0.02, 0.02]]
-        assert len(threshold) == (index < 8)
+        assert len(threshold) == (index < 6)
+
+
+def test_every_width_has_a_number_and_a_band_that_holds_its_marks():
+    frame = width_frame()
+    figure = figures.draw("width", frame)
+    figure.draw_without_rendering()
+    for axis, (_, widths) in zip(figure.axes, itertools.cycle(MODELS.items()), strict=False):
+        assert [label.get_text() for label in axis.get_xticklabels()] == [str(width) for width in widths]
+        bands = [
+            (patch.get_x(), patch.get_x() + patch.get_width()) for patch in axis.patches if patch.get_gid() == "band"
+        ]
+        assert len(bands) == len(widths) and all(one[1] < other[0] for one, other in itertools.pairwise(bands))
+        places = np.concatenate([m.get_offsets()[:, 0] for m in axis.collections if m.get_gid() == "measurement"])
+        assert all(any(low < place < high for low, high in bands) for place in places)
+
+
+def test_where_networks_err_much_their_error_stands_beside_the_barriers():
+    frame = width_frame()
+    assert not any("error of the networks" in text for text in legend(figures.draw("width", frame)))
+    frame.loc[(frame["width"] == 16) & (frame["metric"] == "error"), ["end_a", "end_b"]] = [0.5, 0.3]
+    figure = figures.draw("width", frame)
+    assert "mean error of the networks, train" in legend(figure)
+    (lines,) = (lines for lines in figure.axes[0].collections if lines.get_gid() == "ends")
+    heights = [segment[0, 1] for segment in lines.get_segments()]
+    assert heights == pytest.approx([0.4]) and figure.axes[0].get_ylim()[1] > 0.4
 
 
 def test_measurements_of_a_width_stay_beside_it_and_apart():
@@ -530,26 +598,60 @@ def test_barriers_too_low_for_the_axis_are_drawn_at_its_foot_and_said():
     assert "one path too low for the axis (≤)" in legend(figure)
     figure.draw_without_rendering()
     # The least error barrier in view is the threshold, 0.02; the least loss barrier is above 0.1.
-    for axis, floor in zip(figure.axes[:2] + figure.axes[4:6], [0.01, 0.01, 0.1, 0.1], strict=True):
-        assert len(measurements(axis)) == 2 * (6 + 2 * 6)
-        np.testing.assert_allclose(measurements(axis)[: 2 * 2], floor)
-        assert measurements(axis)[2 * 2] > floor > axis.get_ylim()[0]
+    for axis, floor in zip((figure.axes[0], figure.axes[3]), [0.01, 0.1], strict=True):
+        assert len(measurements(axis)) == 2 * 2 * (6 + 2 * 6)
+        np.testing.assert_allclose(measurements(axis)[: 2 * 4], floor)
+        assert measurements(axis)[2 * 4] > floor > axis.get_ylim()[0]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert "≤ 0.01" in labels
 
 
-def test_intervals_below_all_measurements_go_on_to_the_end_of_the_axis():
+def skewed_frame():
+    """Barriers whose interval is longer than the axis at both ends."""
     frame = width_frame(models={"mlp": [16]}, claims=CLAIMS[:1])
     frame = frame[(frame["metric"] == "loss") & (frame["split"] == "train")]
     frame["barrier"] = [1.1, 9.0, 1.2, 9.0, 1.3, 9.0]
+    return frame
+
+
+def arrows(axis):
+    """Places of the arrows at which intervals leave a panel."""
+    return [(*line.get_xdata(), *line.get_ydata()) for line in axis.lines if line.get_gid() == "goes on"]
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrow_there_and_is_said():
+    frame = skewed_frame()
     low, high = interval(frame["barrier"].to_numpy(), frame[["a", "b"]].to_numpy(dtype=int), barriers=True)
-    axis = figures.draw("width", frame).axes[0]
-    end = axis.get_ylim()[0]
-    assert low < end < 1
+    figure = figures.draw("width", frame)
+    axis = figure.axes[0]
+    bottom, top = axis.get_ylim()
+    assert low < bottom < 1 and high > top > 9
     (bar,) = (
         segment for lines in axis.collections if isinstance(lines, LineCollection) for segment in lines.get_segments()
     )
-    np.testing.assert_allclose(bar[:, 1], [end, high])
+    np.testing.assert_allclose(bar[:, 1], [low, high])
+    assert [height for _, height in arrows(axis)] == [bottom, top]
+    assert "interval goes on beyond the axis" in legend(figure)
+    frame["barrier"] = [1.0, 1.1, 1.2, 1.0, 1.1, 1.2]
+    axis.set_ylim(0.1, 10)
+    whole = figures.draw("width", frame.assign(barrier=1.0))
+    assert not arrows(whole.axes[0]) and "interval goes on beyond the axis" not in legend(whole)
+
+
+def test_an_interval_down_to_nothing_leaves_a_logarithmic_axis_and_not_one_from_0():
+    from matplotlib.figure import Figure
+
+    from onebasin.figures.intervals import bars, mark_ends
+
+    axes = Figure().subplots(1, 3)
+    for axis, scale, end in zip(axes, ("log", "linear", "linear"), (0.1, 0.0, 0.0), strict=True):
+        axis.set_yscale(scale)
+        axis.set_ylim(end, 10)
+    bars(axes[0], [1], [0.0], [5.0], "black")
+    bars(axes[1], [1], [0.0], [5.0], "black")
+    bars(axes[2], [1, 2], [-1.0, np.nan], [5.0, np.nan], "black")
+    assert mark_ends(axes[0].figure)
+    assert [arrows(axis) for axis in axes] == [[(1, 0.1)], [], [(1, 0.0)]]
 
 
 def test_nothing_is_drawn_lower_than_the_least_floor():
@@ -572,7 +674,8 @@ def test_one_model_one_width_one_pair_is_enough():
     frame = width_frame(models={"mlp": [16]})
     frame = frame[(frame["a"] == 0) & (frame["b"] == 1) & (frame["claim"] != "strong")]
     figure = figures.draw("width", frame)
-    assert [len(measurements(axis)) for axis in figure.axes] == [3] * 4
+    assert [len(measurements(axis)) for axis in figure.axes] == [2 * 3] * 2
+    assert "one of 1 pair of 2 networks" in legend(figure)
 
 
 def test_simplex_draws_four_triangles_for_each_model_on_one_scale():
@@ -582,7 +685,10 @@ def test_simplex_draws_four_triangles_for_each_model_on_one_scale():
     assert len(panels) == 2 * 4
     titles = [axis.get_title() for axis in panels[:4]]
     assert titles[0] == "no permutation" and titles[1] == "aligned to the first\nweight matching"
-    assert titles[2:] == ["common frame\nmerge-many, weights", "lowest barrier (weak)\nweight matching"]
+    assert titles[2:] == [
+        "common frame\nmerge-many, weights",
+        "lowest barrier of all\nweight matching\n(aligned to the first)",
+    ]
     scales = {(contours.norm.vmin, contours.norm.vmax) for axis in panels for contours in axis.collections[:1]}
     assert len(scales) == 1
     low, high = scales.pop()
@@ -597,8 +703,8 @@ def test_simplex_names_the_networks_and_the_barrier():
     figure = figures.draw("simplex", frame)
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes[:4]]
     assert {r"$\theta_{0}$", r"$\theta_{1}$", r"$\theta_{2}$"} <= set(texts[0]) and "mlp, width 16" in texts[0]
-    assert texts[1][:3] == [r"$\theta_{0}$", r"$\pi\theta_{1}$", r"$\pi\theta_{2}$"]
-    assert texts[2][:3] == [r"$\pi\theta_{0}$", r"$\pi\theta_{1}$", r"$\pi\theta_{2}$"]
+    assert texts[1][:3] == [r"$\theta_{0}$", r"$\pi_{1}\theta_{1}$", r"$\pi_{2}\theta_{2}$"]
+    assert texts[2][:3] == [r"$\pi_{0}\theta_{0}$", r"$\pi_{1}\theta_{1}$", r"$\pi_{2}\theta_{2}$"]
     # The loss is 0.01 at the corners and h (ab + bc + ca) above; its top is at the centre, h / 3.
     assert texts[1][3] == f"barrier {height('weak', 16, 0, 2) / 3:.2g}"
 
@@ -607,8 +713,8 @@ def test_simplex_places_the_corners():
     frame = simplex_frame(models=[("mlp", 16)])
     axis = figures.draw("simplex", frame).axes[1]
     places = {text.get_text(): text.get_position() for text in axis.texts}
-    assert places[r"$\theta_{0}$"][0] < places[r"$\pi\theta_{2}$"][0] < places[r"$\pi\theta_{1}$"][0]
-    assert places[r"$\pi\theta_{2}$"][1] > 0.8
+    assert places[r"$\theta_{0}$"][0] < places[r"$\pi_{2}\theta_{2}$"][0] < places[r"$\pi_{1}\theta_{1}$"][0]
+    assert places[r"$\pi_{2}\theta_{2}$"][1] > 0.8
 
 
 def test_methods_draws_every_measurement():
@@ -617,15 +723,17 @@ def test_methods_draws_every_measurement():
     assert len(figure.axes) == 10
     for index, model in enumerate(MODELS):
         part = frame[(frame["model"] == model) & (frame["metric"] == "error")]
-        train, test = part[part["split"] == "train"], part[part["split"] == "test"]
-        shown = [train["similarity"], train["seconds"], train["memory"], train["barrier"], test["barrier"]]
+        train = part[part["split"] == "train"]
+        shown = [part.loc[part["claim"] == claim, "barrier"] for claim in ("weak", "strong")]
+        shown += [train["similarity"], train["seconds"], train["memory"]]
         for axis, values in zip(figure.axes[5 * index :], shown, strict=False):
             np.testing.assert_allclose(measurements(axis), np.sort(values))
     titles = [axis.get_title() for axis in figure.axes[:5]]
-    assert titles[:3] == ["similarity (cosine)", "seconds per pair", "memory (MB)"]
-    assert titles[3:] == ["error barrier, train", "error barrier, test"]
-    assert legend(figure)[2] == "merge-many, weights (strong)"
-    figures.draw("methods", frame.assign(memory=np.nan))
+    assert titles[0].startswith("weak: two networks") and titles[1].startswith("strong: all networks at once")
+    assert titles[2:] == ["cosine (what weight\nmatching maximises)", "seconds per pair", "memory (MB)"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert legend(figure)[2] == "merge-many, weights"
+    assert len(figures.draw("methods", frame.assign(memory=np.nan)).axes) == 2 * 4
 
 
 def test_scaling_draws_every_law():
@@ -639,6 +747,11 @@ def test_scaling_draws_every_law():
             drawn = [line.get_xdata()[0] for line in axis.lines if line.get_gid() == "measurement"]
             np.testing.assert_allclose(np.sort(drawn), np.sort(part[column].dropna()))
     figure.draw_without_rendering()
+    for axis in figure.axes[1::2]:
+        missing = [line for line in axis.lines if line.get_marker() == "x"]
+        shown = [line for line in axis.lines if line.get_gid() == "measurement"]
+        assert len(missing) + len(shown) == len(part) and len(missing) > 0
+    assert {"interval without an end", "not reached by the law"} <= set(legend(figure))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["no permutation", "weak, weight matching"] and "strong, merge-many, weights" in labels
 
@@ -657,7 +770,7 @@ def test_differences_draws_every_comparison_at_three_widths_and_over_all():
     assert labels[:2] == ["weak: weights − none", "weak: activations − none"] and len(labels) == 3 + 6 + 3
     assert "weights, strong − weak" in labels and "merge-weights − weights, weak" in labels
     loss = figures.draw("differences", frame[frame["metric"] == "loss"])
-    assert loss.get_supxlabel() == "loss barrier (nats): second less first"
+    assert loss.get_supxlabel() == "loss barrier (nats): second less first; 4 networks of a width"
 
 
 def test_consensus_draws_every_measurement_of_the_test_images():
@@ -683,8 +796,7 @@ def test_instability_draws_every_measurement_and_the_means():
         cell = frame[(frame["metric"] == metric) & (frame["model"] == model) & (frame["split"] == split)]
         np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
         means = cell.groupby(["width", "shared"])["barrier"].mean()
-        drawn = [line.get_ydata() for line in axis.lines if line.get_marker() != "None"]
-        np.testing.assert_allclose(np.concatenate(drawn), means.to_numpy())
+        np.testing.assert_allclose(means_of(axis), np.sort(means))
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "1", "5", "20"]
         assert [list(line.get_ydata()) for line in axis.lines].count([0.02, 0.02]) == (metric == "error")
     assert figure.axes[0].get_ylabel() == "mlp\nerror barrier"
@@ -755,7 +867,9 @@ def test_tickets_draws_every_network_under_every_mask():
     assert first.get_title() == "test accuracy"
     assert {"own mask", "another's, weight matching", "another's, not permuted", "random"} <= set(legend(figure))
     # In the order of the legend, from left to right: the axis is inverted.
-    series = [np.log2(points.get_offsets()[:, 0]).mean() for points in first.collections if points.get_gid()]
+    series = [
+        np.log2(points.get_offsets()[:, 0]).mean() for points in first.collections if points.get_gid() == "measurement"
+    ]
     assert series == sorted(series, reverse=True)
 
 
@@ -922,17 +1036,28 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
 def test_cycles_draws_every_path_and_cycle():
     frame = cycles_frame()
     figure = figures.draw("cycles", frame)
-    panels = {
-        (axis.get_subplotspec().rowspan.start, axis.get_subplotspec().colspan.start): axis for axis in visible(figure)
-    }
+    rows = [("mlp", 16), ("mlp", 64), ("mlp", 128), ("cnn", 4), ("cnn", 8)]
+    assert len(figure.axes) == 3 * len(rows)
+    error, loss, fixed = figure.axes[3:6]
     cell = frame[(frame["model"] == "mlp") & (frame["width"] == 64)]
-    for row, metric in enumerate(["error", "loss"]):
-        np.testing.assert_allclose(measurements(panels[row, 1]), np.sort(cell.loc[cell["metric"] == metric, "barrier"]))
+    for axis, metric in ((error, "error"), (loss, "loss")):
+        np.testing.assert_allclose(measurements(axis), np.sort(cell.loc[cell["metric"] == metric, "barrier"]))
     drawn = cell[(cell["kind"] == "cycle") & (cell["metric"] == "error") & (cell["split"] == "train")]
-    np.testing.assert_allclose(measurements(panels[2, 1]), np.sort(drawn["fixed_points"]))
-    labels = [label.get_text() for label in panels[0, 0].get_xticklabels()]
+    np.testing.assert_allclose(measurements(fixed), np.sort(drawn["fixed_points"]))
+    assert error.get_ylabel() == "mlp, width 64"
+    labels = [label.get_text() for label in error.get_xticklabels()]
     assert labels == ["none", "1", "2", "3", "3↺", "4↺"]
-    assert any(list(line.get_ydata()) == [1 / 64] * 2 for line in panels[2, 1].lines)
+    assert any(list(line.get_ydata()) == [1 / 64] * 2 for line in fixed.lines)
+    assert "one path or cycle of 4 networks" in legend(figure)
+
+
+def test_cycles_leaves_out_those_of_a_common_frame():
+    frame = cycles_frame()
+    framed = frame[frame["method"] == "weights"].assign(**named("merge-weights"))
+    axis = figures.draw("cycles", pd.concat([frame, framed], ignore_index=True)).axes[0]
+    cell = frame[(frame["model"] == "mlp") & (frame["width"] == 16) & (frame["metric"] == "error")]
+    twice = (cell["method"] == "weights") & (cell["kind"] == "path")
+    assert len(measurements(axis)) == len(cell) + twice.sum()
 
 
 def test_embedding_draws_every_wide_and_padded_network_against_the_narrow_width():

@@ -166,7 +166,7 @@ def test_an_experiment_goes_from_measurement_to_table_to_figure(folder):
         ("by-weights", "strong"): 12,
     }
     pictures = {"png": folder / "width.png", "pdf": folder / "width.pdf"}
-    figure(job({"table": folder / "width.csv"}, pictures, experiment="width"))
+    figure(job({"table": folder / "width.csv"}, pictures, experiment="width", style="screen"))
     assert pictures["png"].read_bytes().startswith(b"\x89PNG") and pictures["pdf"].read_bytes().startswith(b"%PDF")
 
 

@@ -133,6 +133,7 @@ for room in ROOMS.values():
         params:
             experiment=room.name,
             code=records.code_of_figure(room.name),
+            style=config["figures"]["style"],
         script:
             "../scripts/figure.py"
 

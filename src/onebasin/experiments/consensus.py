@@ -197,6 +197,7 @@ def figure(table: DataFrame) -> Figure:
     import numpy as np
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend
     from onebasin.figures.series import beside, handles, series
 
     table = table[(table["split"] == "test") & (table["metric"] == "error")]
@@ -204,17 +205,17 @@ def figure(table: DataFrame) -> Figure:
     models = style.unique(table["model"])
     compared = style.unique(table["correction"])
     widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
-    columns = max(map(len, widths.values())) * len(compared)
+    if style.narrow():
+        widths = {model: found[-1:] for model, found in widths.items()}
     marks = style.method_marks(table)
     counts = sorted(table["count"].unique())
     rows = [(model, over) for model in models for over in QUANTITIES]
-    drawn, axes = panels.grid(len(rows), columns, 1.25, sharey="row", sharex=True)
+    shown = {model: [(width, correction) for width in widths[model] for correction in compared] for model in models}
+    drawn, axes = panels.uneven([len(shown[model]) for model, _ in rows], [1.4] * len(rows), sharey=True)
     for (model, over), line in zip(rows, axes, strict=True):
-        shown = [(width, correction) for width in widths[model] for correction in compared]
-        for axis in line[len(shown) :]:
-            axis.set_visible(False)
         part = table[(table["model"] == model) & (table["over"] == over)]
-        for axis, (width, correction) in zip(line, shown, strict=False):
+        for axis, (width, correction) in zip(line, shown[model], strict=True):
+            panels.bands(axis, counts)
             measured = part[(part["width"] == width) & (part["correction"] == correction)]
             for slot, (method, mark) in enumerate(marks.items()):
                 rows_of = measured[measured["method"] == method]
@@ -224,7 +225,7 @@ def figure(table: DataFrame) -> Figure:
                 networks = members if over == "line" else np.arange(len(rows_of))[:, None]
                 series(axis, rows_of, "accuracy" if over == "mean" else "barrier", mark, (places, 0.0), networks)
             axis.set_xticks(counts)
-            axis.tick_params(labelbottom=True)
+            axis.set_xlim(counts[0] - 0.5, counts[-1] + 0.5)
             if over == "line":
                 name = "uncorrected" if correction == "none" else correction
                 axis.set_title(f"width {width}" + (f"\n{name}" if len(compared) > 1 else ""))
@@ -234,6 +235,15 @@ def figure(table: DataFrame) -> Figure:
                 panels.connected(axis)
         line[0].set_ylabel(f"{model}, {QUANTITIES[over]}\n{'test accuracy' if over == 'mean' else 'error barrier'}")
         line[0].set_ylim(0, 1.02 if over == "mean" else None)
-    entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle(), *handles("one measurement")]
-    style.legend(drawn, entries, 4)
+    entries = [
+        *(mark.handle() for mark in marks.values()),
+        panels.connected_handle(),
+        *handles(f"one measurement, of {_networks(table)}"),
+    ]
+    legend(drawn, entries, 3)
     return drawn
+
+
+def _networks(table: DataFrame) -> str:
+    """Return how many networks are mixed at most."""
+    return f"up to {table['count'].max()} networks"

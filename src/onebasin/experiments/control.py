@@ -136,6 +136,7 @@ def finding(table: DataFrame) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw the error of the middle against the width: one row of panels per model, a column for each kind of pair."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import columns_of, handles, split_handles
 
     table = table[table["metric"] == "error"]
@@ -148,12 +149,13 @@ def figure(table: DataFrame) -> Figure:
             widths_of = sorted(part["width"].unique())
             places = [widths_of.index(width) for width in part["width"]]
             networks = list(zip(part["a"], part["b"], strict=True))
+            panels.bands(axis, range(len(widths_of)))
             columns_of(axis, part, "middle", places, networks, marks)
             axis.set_xticks(range(len(widths_of)), [f"{width}" for width in widths_of])
             axis.set_ylim(0, 1)
             axis.set_title(kind)
             axis.set_xlabel("width")
         line[0].set_ylabel(f"{model}\nerror half-way")
-    entries = [*(mark.handle() for mark in marks.values()), *handles("one pair"), *split_handles()]
-    style.legend(drawn, entries, 4)
+    entries = [*(mark.handle() for mark in marks.values()), *split_handles(), *handles(f"one of {paths(table)}")]
+    legend(drawn, entries, 4)
     return drawn

@@ -93,6 +93,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
 
     table = table[table["split"] == "test"].assign(accuracy=1 - table["error"])
     labels = style.method_labels(table)
@@ -100,12 +101,10 @@ def figure(table: DataFrame) -> Figure:
     rows = [(model, method) for model in style.unique(table["model"]) for method in matched or ["none"]]
     marks = _marks(style.unique(table["correction"]))
     widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model, _ in rows}
-    columns = max(map(len, widths.values()))
-    drawn, axes = panels.grid(len(rows), columns + 1, 1.25, sharey=True)
+    counts = [len(widths[model]) + 1 for model, _ in rows]
+    drawn, axes = panels.uneven(counts, [1.4] * len(rows), sharey=True)
     for (model, method), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & table["method"].isin([method, "none"])]
-        for axis in line[len(widths[model]) : columns]:
-            axis.set_visible(False)
         for axis, width in zip(line, widths[model], strict=False):
             _draw_curves(axis, part[part["width"] == width], marks)
             axis.set_title(f"width {width}", pad=2)
@@ -122,11 +121,11 @@ def figure(table: DataFrame) -> Figure:
     if matched:
         alone = f"after {labels[matched[0]]}" if len(matched) == 1 else "permuted"
         entries.append(Line2D([], [], color=style.GREY, linewidth=1.6, label=f"{alone}: mean over pairs"))
-        entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label="one pair"))
+        entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label=f"one of {paths(table)}"))
         if "none" in labels:
             look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.2, "linestyle": (0, (1, 2))}
             entries.append(Line2D([], [], label="no permutation: mean over pairs", **look))
-    style.legend(drawn, entries, 4 if len(entries) > 6 else 3)
+    legend(drawn, entries, 3)
     return drawn
 
 

@@ -5,7 +5,7 @@ network, permuted so, is compared with the first. Length 0: no permutation; leng
 length 2 is the strong barrier, through one reference. Around closed *cycles* the composition would be the identity if
 matching were transitive: below, the barrier between a network and itself after a cycle, and the fraction of its units
 that come back to their place (dashed: uniformly random permutations). Within a common frame of all networks every
-cycle is the identity. At most {cycles[limit]} paths and cycles of each length, drawn at random.
+cycle is the identity, and is not drawn. At most {cycles[limit]} paths and cycles of each length, drawn at random.
 """
 
 from __future__ import annotations
@@ -190,50 +190,70 @@ def finding(table: DataFrame) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw, for each model, barriers of error and loss against the length of paths and of cycles, and the fixed points
-    of cycles, at the smallest, a middle and the largest width.
+    """Draw, for each model at the smallest, a middle and the largest width, one line of panels: barriers against the
+    length of paths and of cycles, the error first and broadest, and the fixed points of cycles.
+
+    Cycles within a common frame are left out, for they are the identity.
     """
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend
     from onebasin.figures.series import handles, split_handles
 
-    models = style.unique(table["model"])
-    rows = [(model, what) for model in models for what in (*style.BARRIERS, "fixed_points")]
-    marks = style.method_marks(table)
+    marks, cycles = style.method_marks(table), table["kind"] == "cycle"
+    table = table[~cycles | table["algorithm"].isin(["weights", "activations", "sinkhorn"])]
+    metrics = style.metrics(table)
+    rows = [
+        (model, width)
+        for model in style.unique(table["model"])
+        for width in style.chosen(table.loc[table["model"] == model, "width"])
+    ]
     ways = sorted({*zip(table["kind"] == "cycle", table["length"], strict=True)})
-    widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
-    columns = max(map(len, widths.values()))
-    drawn, axes = panels.grid(len(rows), columns, 1.3, sharey="row", extra=0.75)
+    columns = [*metrics, *(["fixed_points"] if any(cycle for cycle, _ in ways) else [])]
+    ratios = {"error": 3.0, "loss": 2.0, "fixed_points": 1.0}
+    drawn, axes = panels.grid(
+        len(rows), len(columns), 1.35, extra=0.3, width_ratios=[ratios[column] for column in columns], fold=1
+    )
     random_orders: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": (0, (2, 1))}
-    for (model, what), line in zip(rows, axes, strict=True):
-        for axis in line[len(widths[model]) :]:
-            axis.set_visible(False)
-        part = table[(table["model"] == model) & table["width"].isin(widths[model])]
-        if what == "fixed_points":
-            # The composition is the same whatever is measured with it.
-            part = part[(part["kind"] == "cycle") & (part["metric"] == "error") & (part["split"] == "train")]
-            shown, label = [way for way in ways if way[0]], f"{model}\nfixed points"
-            floor = part["chance"].min() / 3 if len(part) else 0.0
-        else:
-            shown, label, part = ways, f"{model}\n{style.BARRIERS[what]}", part[part["metric"] == what]
-            floor = panels.barrier_axis(line[0], part["barrier"], what)
-        for axis, width in zip(line, widths[model], strict=False):
-            rows_of = part[part["width"] == width]
-            _draw_ways(axis, rows_of, "fixed_points" if what == "fixed_points" else "barrier", shown, marks, floor)
-            if what == "error":
-                panels.connected(axis)
-                axis.set_title(f"width {width}", pad=2)
-            if what == "fixed_points" and len(rows_of):
-                axis.axhline(rows_of["chance"].iloc[0], zorder=1, **random_orders)
+    for (model, width), line in zip(rows, axes, strict=True):
+        part = table[(table["model"] == model) & (table["width"] == width)]
+        for axis, column in zip(line, columns, strict=True):
+            if column == "fixed_points":
+                # The composition is the same whatever is measured with it.
+                of = part[(part["kind"] == "cycle") & (part["metric"] == metrics[0]) & (part["split"] == "train")]
+                shown = [way for way in ways if way[0]]
+                positive = of.loc[of["fixed_points"] > 0, "fixed_points"]
+                floor = min(of["chance"].min() / 3, positive.min() / 1.4) if len(positive) else 1e-3
+                _draw_ways(axis, of, "fixed_points", shown, marks, floor)
                 panels.log_axis(axis, floor, 1.3)
-        line[0].set_ylabel(label)
+                if len(of):
+                    axis.axhline(of["chance"].iloc[0], zorder=1, **random_orders)
+                continue
+            of = part[part["metric"] == column]
+            floor = panels.barrier_axis(axis, table.loc[table["metric"] == column, "barrier"], column)
+            _draw_ways(axis, of, "barrier", ways, marks, floor)
+            if column == "error":
+                panels.connected(axis)
+        line[0].set_ylabel(f"{model}, width {width}")
+    titles = {**style.BARRIERS, "fixed_points": "fixed points"}
+    for axis, column in zip(axes[0], columns, strict=True):
+        axis.set_title(titles[column])
     entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles()]
-    entries += [*handles("one path or cycle"), panels.connected_handle()]
+    entries += [*handles(f"one path or cycle of {_networks(table)}"), panels.connected_handle()]
     entries.append(Line2D([], [], label="fixed points of random orders", **random_orders))
-    style.legend(drawn, entries, 4)
-    drawn.supxlabel("permutations composed: along paths, and around cycles (↺)", fontsize=7.5)
+    drawn.supxlabel("permutations composed: along paths, and around cycles (↺)", fontsize=style.size("labels"))
+    legend(drawn, entries, 3)
     return drawn
+
+
+def _networks(table: DataFrame) -> str:
+    """Return how many networks each configuration has."""
+    counts = [
+        len({name for names in set(rows) for name in names.split("-")})
+        for _, rows in table.groupby(["model", "width"])["networks"]
+    ]
+    return f"{counts[0]} networks" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)} networks"
 
 
 def _draw_ways(
@@ -245,12 +265,14 @@ def _draw_ways(
     floor: float,
 ) -> None:
     """Draw paths and cycles of each length side by side, train filled and test open."""
+    from onebasin.figures import panels
     from onebasin.figures.series import columns_of
     from onebasin.figures.style import GREY
 
     places = [ways.index(way) for way in zip(table["kind"] == "cycle", table["length"], strict=True)]
     # A cycle names the network where it begins and ends twice.
     networks = [tuple(dict.fromkeys(map(int, names.split("-")))) for names in table["networks"]]
+    panels.bands(axis, range(len(ways)))
     columns_of(axis, table, column, places, networks, marks, floor=floor)
     axis.set_xticks(range(len(ways)), [f"{length}↺" if cycle else str(length or "none") for cycle, length in ways])
     axis.set_xlim(-0.5, len(ways) - 0.5)

@@ -4,7 +4,8 @@ Differences of barriers, second less first, path by path between the same networ
 and none, strong and weak. Means with 95 % intervals over networks; where a pair is aligned to third networks, these are
 left out too. The last column is the mean over all widths, whose networks are independent. A colour marks a difference
 from 0, another one a difference that remains after Holm's correction for all comparisons of the model, split and
-metric. Error barriers; the table has those of the loss as well. An interval that leaves its panel goes on.
+metric. Error barriers; the table has those of the loss as well. An interval that leaves its
+panel ends in an arrow.
 """
 
 from __future__ import annotations
@@ -106,25 +107,28 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.intervals import bars
+    from onebasin.figures.legend import legend
 
     metric = next(metric for metric in style.BARRIERS if metric in set(table["metric"]))
     table = table[table["metric"] == metric]
     models = style.unique(table["model"])
     sides = ["kind", "first_claim", "first", "second_claim", "second"]
     lines = style.unique(table[sides].itertuples(index=False, name=None))
-    shown = {model: style.chosen(table.loc[table["model"] == model, "width"].dropna()) for model in models}
-    columns = max(len(widths) + (len(widths) > 1) for widths in shown.values())
-    drawn, axes = panels.grid(len(models), columns, 0.122 * len(lines) + 0.45, sharey=True)
+    shown: dict[str, list[Any]] = {}
+    for model in models:
+        widths = style.chosen(table.loc[table["model"] == model, "width"].dropna())
+        every = [None] if len(widths) > 1 else []
+        shown[model] = every if every and style.narrow() else [*widths, *every]
+    counts = [len(widths) for widths in shown.values()]
+    drawn, axes = panels.uneven(counts, [0.135 * len(lines) + 0.35] * len(models), sharey=True)
     groups = [(kind, claim) for kind, _, _, claim, _ in lines]
     ends = [index for index, (group, following) in enumerate(pairwise(groups)) if group != following]
     colours = dict(zip(COLOURS, (style.GREY, *style.OKABE_ITO[:2]), strict=True))
     for model, row in zip(models, axes, strict=True):
         part = table[table["model"] == model]
-        widths: list[Any] = [*shown[model], *([None] if len(shown[model]) > 1 else [])]
         limit = 1.15 * max(part["difference"].abs().max(), 1e-3)
-        for axis in row[len(widths) :]:
-            axis.set_visible(False)
-        for axis, width in zip(row, widths, strict=False):
+        for axis, width in zip(row, shown[model], strict=True):
             axis.axvline(0, color="black", linewidth=0.6)
             for index in ends:
                 axis.axhline(-index - 0.5, color=style.GREY, linewidth=0.3)
@@ -134,21 +138,26 @@ def figure(table: DataFrame) -> Figure:
                 place = (0.17 if filled else -0.17) - lines.index(tuple(found[name] for name in sides))
                 apart = found["low"] > 0 or found["high"] < 0
                 colour = colours["yes" if found["holm"] == "yes" else "alone" if apart else "no"]
-                axis.plot([found["low"], found["high"]], [place] * 2, color=colour, linewidth=0.9)
+                bars(axis, [place], [found["low"]], [found["high"]], colour, lying=True, linewidth=0.9)
                 look: dict[str, Any] = {"color": colour, "marker": "o" if filled else "s", "markersize": 2.4}
                 look |= {"markeredgewidth": 0.6, "markerfacecolor": colour if filled else "white"}
                 axis.plot(found["difference"], place, gid="measurement", **look)
             axis.set_xlim(-limit, limit)
             axis.set_title("all widths" if width is None else f"width {width}")
-        row[0].set_yticks([-index for index in range(len(lines))], [_label(*line) for line in lines], fontsize=6)
+        row[0].set_yticks(
+            [-index for index in range(len(lines))], [_label(*line) for line in lines], fontsize=style.size("small")
+        )
         row[0].set_ylim(-len(lines) + 0.4, 0.6)
         row[0].set_ylabel(model)
-    drawn.supxlabel(f"{style.BARRIERS[metric]}: second less first", fontsize=style.STYLE["axes.labelsize"])
+    networks = sorted({*table.loc[table["width"].notna(), "networks"]})
+    number = f"{networks[0]}" if len(networks) == 1 else f"{networks[0]} to {networks[-1]}"
+    label = f"{style.BARRIERS[metric]}: second less first; {number} networks of a width"
+    drawn.supxlabel(label, fontsize=style.size("labels"))
     grey: dict[str, Any] = {"color": style.GREY, "linestyle": "none", "markersize": 3}
     entries = [Line2D([], [], **grey, marker="o", label="train")]
     entries += [Line2D([], [], **grey, marker="s", markerfacecolor="white", label="test")]
     entries += [Line2D([], [], color=colours[name], label=label) for name, label in COLOURS.items()]
-    style.legend(drawn, entries, 5)
+    legend(drawn, entries, 3)
     return drawn
 
 

@@ -129,6 +129,7 @@ def finding(table: DataFrame) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw one row of panels per metric and model, train and test side by side, logarithmic axes."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
     splits = [split for split in style.SPLITS if split in set(table["split"])]
@@ -149,5 +150,6 @@ def figure(table: DataFrame) -> Figure:
                 panels.connected(axis)
         line[0].set_ylabel(f"{part['model'].iloc[0]}, in width {part['width'].iloc[0]}\n{style.BARRIERS[metric]}")
     entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle()]
-    style.legend(drawn, [*entries, *handles("one wide and one padded network", clipped)], 3)
+    one = f"one of {networks(table, ['a'])} and one of as many padded ones"
+    legend(drawn, [*entries, *handles(one, clipped)], 3)
     return drawn

@@ -87,6 +87,7 @@ def finding(table: DataFrame) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw one row of panels per metric and model, train and test side by side."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
     splits = [split for split in style.SPLITS if split in set(table["split"])]
@@ -109,5 +110,6 @@ def figure(table: DataFrame) -> Figure:
             axis.set_xlim(-0.5, len(epochs) - 0.5)
             axis.set_ylim(bottom=0)
     entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle()]
-    style.legend(drawn, [*entries, *handles("one network and its child")], 3)
+    one = f"one of {networks(table, ['seed'])} and its child"
+    legend(drawn, [*entries, *handles(one)], 3)
     return drawn

@@ -183,6 +183,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import beside, handles, series
 
     table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0]) & np.isfinite(table["barrier"])]
@@ -213,5 +214,5 @@ def figure(table: DataFrame) -> Figure:
         bottom.set_xlabel("layer k")
     entries = [mark.handle() for mark in marks.values()]
     entries.append(Line2D([], [], color=style.GREY, label="all layers rewound: mean", **dotted))
-    style.legend(drawn, [*entries, *handles("one pair")], 3)
+    legend(drawn, [*entries, *handles(f"one of {paths(table)}")], 3)
     return drawn

@@ -1,9 +1,10 @@
 """Which matching is best?
 
 What each matching method reaches and costs, pair by pair: its objective (in its own unit), the cosine of all
-parameters of the two networks after matching, steps, seconds, memory, and the barrier that it leaves: between the two
-networks that were matched (*weak*), or in the frame common to all (*strong*) for a method that takes all networks at
-once. The seconds of such a method are its time over the number of pairs.
+parameters of the two networks after matching, which is what matching by weights maximises, steps, seconds, memory, and
+the barrier that it leaves: between the two networks that were matched (*weak*), or in the frame common to all
+(*strong*) for a method that takes all networks at once. The seconds of such a method are its time over the number of
+pairs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
@@ -43,6 +45,13 @@ COLUMNS = (
 SUMMARY = Summary("model width method claim split metric", "barrier objective similarity seconds", "a b")
 LEAST = {"seconds": 1e-6, "memory": 0.1}
 """Costs under these are not told apart."""
+BARRIERS = {"weak": "weak: two networks were matched", "strong": "strong: all networks at once, in a common frame"}
+COSTS = {
+    "similarity": "cosine (what weight\nmatching maximises)",
+    "seconds": "seconds per pair",
+    "memory": "memory (MB)",
+}
+"""What is drawn, to its title."""
 
 
 def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> Iterator[Row]:
@@ -110,48 +119,63 @@ def finding(table: DataFrame) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw one row per model; similarity, seconds, memory, and the error barrier on train and test.
+    """Draw two lines of panels per model: error barriers, then similarity, seconds and memory.
 
-    Methods for two networks leave a weak barrier, with filled marks, methods for n networks a strong one, open.
+    Methods for two networks leave weak barriers, methods for n networks strong ones, which have panels of their own;
+    train is filled, test open.
     """
     from dataclasses import replace
 
     from onebasin.figures import panels, style
-    from onebasin.figures.series import beside, handles, series
+    from onebasin.figures.legend import legend, paths
+    from onebasin.figures.series import beside, handles, series, split_handles
 
-    models = style.unique(table["model"])
+    errors = table[table["metric"] == next(iter(style.metrics(table)))]
+    models, marks = style.unique(table["model"]), style.method_marks(table)
     splits = [split for split in style.SPLITS if split in set(table["split"])]
-    marks = style.method_marks(table)
-    for method in style.unique(table.loc[table["claim"] == "strong", "method"]):
-        marks[method] = replace(marks[method], filled=False, label=f"{marks[method].label} (strong)")
-    titles = ["similarity (cosine)", "seconds per pair", "memory (MB)"]
-    titles += [f"error barrier, {split}" for split in splits]
-    drawn, axes = panels.grid(len(models), len(titles), 1.7)
-    errors = table[table["metric"] == "error"]
+    claims = [claim for claim in BARRIERS if claim in set(table["claim"])]
+    costs = [column for column in COSTS if errors[column].notna().any()]
+    drawn, lines = panels.uneven([len(claims), len(costs)] * len(models), [1.75, 1.55] * len(models), fold=3)
     clipped = 0
-    for model, line in zip(models, axes, strict=True):
+    for model, above, below in zip(models, lines[::2], lines[1::2], strict=True):
         part = errors[errors["model"] == model]
         once = part[part["split"] == splits[0]]
-        shown = [(once, "similarity"), (once, "seconds"), (once[once["memory"].notna()], "memory")]
-        shown += [(part[part["split"] == split], "barrier") for split in splits]
-        for axis, (rows, column) in zip(line, shown, strict=True):
-            panels.width_axis(axis, sorted(part["width"].unique()), every=2 if part["width"].nunique() > 4 else 1)
-            floor = None
-            if column == "barrier":
-                floor = panels.barrier_axis(axis, part["barrier"])
-            elif column != "similarity" and len(rows):
-                floor = LEAST[column]
-                cost = rows[column].clip(lower=floor)
-                panels.log_axis(axis, cost.min() / 1.4, cost.max() * 1.4)
-            for slot, (method, mark) in enumerate(marks.items()):
-                rows_of = rows[rows["method"] == method]
-                places = beside(axis, rows_of["width"], slot, len(marks))
-                hidden = series(axis, rows_of, column, mark, places, ["a", "b"], floor=floor)
+        shown = [(axis, part[part["claim"] == claim], "barrier") for axis, claim in zip(above, claims, strict=True)]
+        shown += [(axis, once[once[column].notna()], column) for axis, column in zip(below, costs, strict=True)]
+        for axis, rows, column in shown:
+            panels.width_axis(axis, sorted(part["width"].unique()))
+            floor = _axis(axis, part if column == "barrier" else rows, column)
+            sides = splits if column == "barrier" else splits[:1]
+            slots = [(method, split) for method in marks if method in set(rows["method"]) for split in sides]
+            for slot, (method, split) in enumerate(slots):
+                rows_of = rows[(rows["method"] == method) & (rows["split"] == split)]
+                mark, first = marks[method], split == splits[0]
+                places = beside(axis, rows_of["width"], slot, len(slots))
+                hidden = series(
+                    axis, rows_of, column, replace(mark, filled=first), places, ["a", "b"], floor=floor, joined=first
+                )
                 clipped += hidden if column == "barrier" else 0
-        line[0].set_ylabel(model)
-    for top, bottom, title in zip(axes[0], axes[-1], titles, strict=True):
-        top.set_title(title)
-        bottom.set_xlabel("width")
-    entries = [*(mark.handle() for mark in marks.values()), *handles("one pair", clipped)]
-    style.legend(drawn, entries, 4 if len(entries) == 4 else 3)
+            axis.set_title({**COSTS, "barrier": BARRIERS[claims[above.index(axis)]] if axis in above else ""}[column])
+        for axis in above[1:]:
+            axis.sharey(above[0])
+        above[0].set_ylabel(f"{model}\nerror barrier")
+        below[0].set_ylabel(model)
+    for axis in lines[-1]:
+        axis.set_xlabel("width")
+    entries = [*(mark.handle() for mark in marks.values()), *(split_handles() if len(splits) > 1 else [])]
+    legend(drawn, [*entries, panels.connected_handle(), *handles(f"one of {paths(errors)}", clipped)], 3)
     return drawn
+
+
+def _axis(axis: Axes, rows: DataFrame, column: str) -> float | None:
+    """Make the y axis of a panel, and return the floor of what it shows."""
+    from onebasin.figures import panels
+
+    if column == "barrier":
+        panels.connected(axis)
+        return panels.barrier_axis(axis, rows["barrier"], "error")
+    if column == "similarity" or rows.empty:
+        return None
+    cost = rows[column].clip(lower=LEAST[column])
+    panels.log_axis(axis, cost.min() / 1.4, cost.max() * 1.4)
+    return LEAST[column]

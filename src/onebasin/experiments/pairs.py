@@ -58,33 +58,35 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
 
     models = style.unique(table["model"])
     splits = [split for split in style.SPLITS if split in set(table["split"])]
     widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
-    rows = [(model, metric) for model in models for metric in style.METRICS]
+    rows = [
+        (metric, model) for metric in (list(style.METRICS)[:1] if style.narrow() else style.METRICS) for model in models
+    ]
     marks = style.method_marks(table)
-    columns = max(map(len, widths.values())) * len(splits)
-    drawn, axes = panels.grid(len(rows), columns, 1.35, sharey="row")
-    for (model, metric), line in zip(rows, axes, strict=True):
-        shown = [(width, split) for width in widths[model] for split in splits]
-        for axis in line[len(shown) :]:
-            axis.set_visible(False)
-        for axis, (width, split) in zip(line, shown, strict=False):
+    shown = {model: [(width, split) for width in widths[model] for split in splits] for model in models}
+    heights = [1.5 if metric == "error" else 1.25 for metric, _ in rows]
+    drawn, axes = panels.uneven([len(shown[model]) for _, model in rows], heights, sharey=True)
+    for (metric, model), line in zip(rows, axes, strict=True):
+        for axis, (width, split) in zip(line, shown[model], strict=True):
             part = table[(table["model"] == model) & (table["width"] == width) & (table["split"] == split)]
             for method, mark in marks.items():
                 _draw(axis, part[part["method"] == method], metric, mark)
             axis.set_xlim(0, 1)
             axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-            if metric == next(iter(style.METRICS)):
-                axis.set_title(f"width {width}, {split}")
+            axis.set_title(f"width {width}, {split}", pad=2)
         line[0].set_ylim(bottom=0)
         line[0].set_ylabel(f"{model}\n{style.METRICS[metric]}")
     for axis in axes[-1]:
         axis.set_xlabel("α")
     entries = [mark.handle(marker="", linewidth=1.6) for mark in marks.values()]
-    entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label="one pair (bold: mean)"))
-    style.legend(drawn, entries, min(len(entries), 4))
+    entries.append(
+        Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label=f"one of {paths(table)} (bold: mean)")
+    )
+    legend(drawn, entries, 4)
     return drawn
 
 

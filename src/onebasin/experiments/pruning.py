@@ -122,6 +122,7 @@ def finding(table: DataFrame) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw one row of panels per model; error, loss, density of each layer, dead units."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
     models = style.unique(zip(table["model"], table["width"], strict=True))
@@ -132,16 +133,16 @@ def figure(table: DataFrame) -> Figure:
     drawn, axes = panels.grid(len(models), 4, 2.0)
     for (model, width), line in zip(models, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
-        networks = part[part["layer"] == "all"]
+        whole = part[part["layer"] == "all"]
         for axis in line:
             panels.density_axis(axis, part["density"])
         for axis, metric in zip(line, ("error", "loss"), strict=False):
             for slot, (split, mark) in enumerate(marks.items()):
-                places = beside(axis, networks["density"], slot, len(marks))
-                series(axis, networks, f"{split}_{metric}", mark, places, ["seed"])
+                places = beside(axis, whole["density"], slot, len(marks))
+                series(axis, whole, f"{split}_{metric}", mark, places, ["seed"])
             panels.from_zero(axis)
         _draw_layers(line[2], part[part["layer"] != "all"])
-        dead = networks.assign(share=networks["dead_units"] / networks["units"])
+        dead = whole.assign(share=whole["dead_units"] / whole["units"])
         places = beside(line[3], dead["density"], 0, 1)
         series(line[3], dead, "share", style.Mark("dead units", style.GREY), places, ["seed"])
         panels.from_zero(line[3])
@@ -150,7 +151,8 @@ def figure(table: DataFrame) -> Figure:
     for top, bottom, title in zip(axes[0], axes[-1], titles, strict=True):
         top.set_title(title)
         bottom.set_xlabel("density")
-    style.legend(drawn, [*(mark.handle() for mark in marks.values()), *handles("one network")], 4)
+    one = f"one of {networks(table, ['seed'])}"
+    legend(drawn, [*(mark.handle() for mark in marks.values()), *handles(one)], 4)
     return drawn
 
 
@@ -173,4 +175,4 @@ def _draw_layers(axis: Axes, table: DataFrame) -> None:
     panels.log_axis(axis, low / 1.4, 1.4)
     if len(layers) <= 4:
         entries = [style.Mark(layer, colour, "").handle() for layer, colour in zip(layers, colours, strict=True)]
-        axis.legend(handles=entries, loc="lower left", fontsize=6, handlelength=1.2)
+        axis.legend(handles=entries, loc="lower left", fontsize=style.size("small"), handlelength=1.2)

@@ -2,8 +2,9 @@
 
 How barriers fall with width: the exponent β of the law barrier = factor · width^(-β), and the width at which the law
 falls under 0.02, below which networks count as linearly connected when the metric is the error. A width outside the
-widths of the networks is an extrapolation; none is made beyond {scaling[reach]} times the largest width. Bars are 95
-% intervals over networks, which take the law for granted.
+widths of the networks is an extrapolation; none is made beyond {scaling[reach]} times the largest width: a cross is a
+law that does not fall so low by then, an arrow an interval without an end. Bars are 95 % intervals over networks, which
+take the law for granted; what holds at the widths that were measured, `width` says.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ SUMMARY = Summary(
     "narrowest widest beta beta_low beta_high crossing crossing_low crossing_high deviation deviation_low "
     "deviation_high",
 )
+BEYOND = 1.5
+"""Times the end of the axis of crossings, where those that are not reached have their place."""
 SPLITS = {"train": (True, 0.17), "test": (False, -0.17)}
 """Split to whether its marks are filled, and its place beside the middle of a line."""
 
@@ -115,23 +118,25 @@ def _named(row: Series) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw one row of panels per metric and model, the exponent and the crossing side by side.
 
-    Every claim and method has one line of a panel. The widths of the networks are shaded; an interval without an end is
-    an arrow, and a crossing that is not reached is an arrow alone.
+    Every claim and method has one line of a panel. The widths of the networks are shaded; an interval without an end
+    ends in an arrow, and a cross is a law that does not fall so low within reach.
     """
     import numpy as np
     from matplotlib.lines import Line2D
+    from matplotlib.markers import CARETRIGHT
     from matplotlib.patches import Patch
 
     from onebasin.figures import panels, style
+    from onebasin.figures.intervals import bars
+    from onebasin.figures.legend import legend
 
     claims = [claim for claim in ("none", "weak", "strong") if claim in set(table["claim"])]
     rows_of = {claim: style.unique(table.loc[table["claim"] == claim, "method"]) for claim in claims}
     lines = [(claim, method) for claim, methods in rows_of.items() for method in methods]
-    metrics = [metric for metric in style.BARRIERS if metric in set(table["metric"])]
-    rows = [(metric, model) for metric in metrics for model in style.unique(table["model"])]
+    rows = [(metric, model) for metric in style.metrics(table) for model in style.unique(table["model"])]
     marks = style.method_marks(table)
     names = [marks[method].label if claim == "none" else f"{claim}, {marks[method].label}" for claim, method in lines]
-    drawn, axes = panels.grid(len(rows), 2, 0.14 * len(lines) + 0.35, sharey=True, sharex="col")
+    drawn, axes = panels.grid(len(rows), 2, 0.15 * len(lines) + 0.35, sharey=True, sharex="col", fold=1)
     ends = table[["narrowest", "widest", "crossing", "crossing_low", "crossing_high"]].to_numpy(dtype=float)
     low, high = np.nanmin(ends) / 1.5, np.nanmax(ends) * 3
     for (metric, model), (left, right) in zip(rows, axes, strict=True):
@@ -145,37 +150,49 @@ def figure(table: DataFrame) -> Figure:
             place = shift - lines.index((row["claim"], row["method"]))
             look: dict[str, Any] = {"color": colour, "marker": "o" if filled else "s", "markersize": 3}
             look["markerfacecolor"] = colour if filled else "white"
-            left.plot([row["beta_low"], row["beta_high"]], [place] * 2, color=colour, linewidth=1)
+            bars(left, [place], [row["beta_low"]], [row["beta_high"]], colour, lying=True)
             left.plot(row["beta"], place, gid="measurement", **look)
             _draw_crossing(right, row, place, look, high)
         left.set_yticks([-index for index in range(len(lines))], names)
         left.set_ylim(-len(lines) + 0.4, 0.6)
         left.set_ylabel(f"{model}\n{style.BARRIERS[metric]}")
-    axes[-1][1].set_xlim(low, high)
+        right.axvline(high, color=style.GREY, linewidth=0.5)
+    for axis in axes[:, 1]:
+        axis.set_xlim(low, high * BEYOND**2)
+        axis.set_xticks([4.0**power for power in range(12) if low < 4.0**power < high])
     axes[-1][1].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes[0][0].set_title("exponent β")
     axes[0][1].set_title("width at which the law falls under 0.02")
     axes[-1][0].set_xlabel("β")
     axes[-1][1].set_xlabel("width")
+    right_caret: Any = CARETRIGHT
+    alone: dict[str, Any] = {"color": style.GREY, "linestyle": "none"}
     entries: list[Any] = [
         Line2D([], [], color=style.GREY, marker="o", markersize=3, linestyle="-", label="train: 95 % interval"),
         Line2D(
             [], [], color=style.GREY, marker="s", markersize=3, markerfacecolor="white", linestyle="-", label="test"
         ),
         Patch(color=style.GREY, alpha=0.12, linewidth=0, label="widths of the networks"),
-        Line2D([], [], color=style.GREY, marker=">", markersize=3, linestyle="none", label="no end, or not reached"),
+        Line2D([], [], **alone, marker=right_caret, markersize=5, markeredgewidth=0, label="interval without an end"),
+        Line2D([], [], **alone, marker="x", markersize=3.5, label="not reached by the law"),
     ]
-    style.legend(drawn, entries, 4)
+    legend(drawn, entries, 3)
     return drawn
 
 
 def _draw_crossing(axis: Axes, row: dict[str, Any], place: float, look: dict[str, Any], high: float) -> None:
     from math import isfinite
 
-    start, end = row["crossing_low"], row["crossing_high"]
+    from matplotlib.markers import CARETRIGHT
+
+    from onebasin.figures.intervals import bars
+
+    crossing, start, end = row["crossing"], row["crossing_low"], row["crossing_high"]
     if isfinite(start):
-        axis.plot([start, end if isfinite(end) else high], [place] * 2, color=look["color"], linewidth=1)
-    if isfinite(row["crossing"]):
-        axis.plot(row["crossing"], place, gid="measurement", **look)
-    if not isfinite(row["crossing"]) or (isfinite(row["beta_low"]) and not isfinite(end)):
-        axis.plot(high / 1.15, place, color=look["color"], marker=">", markersize=3)
+        bars(axis, [place], [start], [end if isfinite(end) else high], look["color"], lying=True, whole=False)
+        if not isfinite(end):
+            axis.plot(high, place, color=look["color"], marker=CARETRIGHT, markersize=4, markeredgewidth=0)
+    if isfinite(crossing):
+        axis.plot(crossing, place, gid="measurement", **look)
+    else:
+        axis.plot(high * BEYOND, place, color=look["color"], marker="x", markersize=3.5, markeredgewidth=0.8)

@@ -3,9 +3,10 @@
 The loss (cross-entropy, in nats) over the triangle between three networks: each point is a network whose parameters
 are the weighted mean of those at the corners. *No permutation*; *aligned to the first*: *b* and *c* permuted to match
 *a*, so that the edge from *b* to *c* is between two networks that were not matched with each other; *common frame*:
-one permutation for each network, found for all of them at once; *lowest barrier*: the method that does best of all.
-Where there are several methods of a kind, the one with the lowest barrier is drawn; the table has all of them, and
-their ranks.
+one permutation for each network, found for all of them at once, by universe where it was asked; *lowest barrier of
+all*: the method that does best, whatever its kind, which stands in brackets. Where there are several methods of a kind,
+the one with the lowest barrier is drawn; the table has all of them, and their ranks. Corners: networks by their seeds,
+each with a permutation π of its own.
 """
 
 from __future__ import annotations
@@ -68,7 +69,14 @@ COLUMNS = (
 )
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.5, 3**0.5 / 2))
 """Positions of networks a, b, c: an equilateral triangle of side 1."""
-KINDS = {"none": "no permutation", "first": "aligned to the first", "frame": "common frame", "best": "lowest barrier"}
+KINDS = {
+    "none": "no permutation",
+    "first": "aligned to the first",
+    "frame": "common frame",
+    "best": "lowest barrier of all",
+}
+FOUND = {"first": "aligned to the first", "third": "aligned to a fourth", "frame": "a common frame too"}
+"""What the triangle with the lowest barrier is, to how it is said."""
 
 
 def pairs(networks: Sequence[int], settings: Mapping[str, Any]) -> list[tuple[int, int]]:
@@ -175,7 +183,8 @@ def figure(table: DataFrame) -> Figure:
     low = max(loss[np.isfinite(loss)].min(), high / 1000)
     levels = np.geomspace(low, high * 1.001, 25)
     labels = style.method_labels(table)
-    drawn, axes = panels.grid(len(rows), len(columns), (style.WIDTH - 1.0) / max(len(columns), 3), extra=0.55)
+    row_height = 1.7 if style.narrow() else (style.WIDTH - 1.0) / max(len(columns), 3)
+    drawn, axes = panels.grid(len(rows), len(columns), row_height, extra=0.85)
     contours = []
     for (model, width), line in zip(rows, axes, strict=True):
         for axis, kind in zip(line, columns, strict=True):
@@ -211,10 +220,12 @@ def _of_kind(table: DataFrame, kind: str) -> DataFrame:
 
 
 def _title(kind: str, row: Series, labels: Mapping[str, str]) -> str:
+    import pandas as pd
+
     if kind == "none":
         return KINDS[kind]
-    claim = f" ({row['claim']})" if kind == "best" else ""
-    return f"{KINDS[kind]}{claim}\n{labels[row['method']]}"
+    found = "first" if row["claim"] == "weak" else "frame" if pd.isna(row["reference"]) else "third"
+    return f"{KINDS[kind]}\n{labels[row['method']]}" + (f"\n({FOUND[found]})" if kind == "best" else "")
 
 
 def _first(part: DataFrame) -> DataFrame:
@@ -231,6 +242,8 @@ def _draw_triangle(axis: Axes, points: DataFrame, levels: np.ndarray) -> Contour
     from matplotlib.patches import Polygon
     from matplotlib.tri import Triangulation
 
+    from onebasin.figures import style
+
     weights = points[["weight_a", "weight_b", "weight_c"]].to_numpy(dtype=float)
     loss = points["loss"].to_numpy(dtype=float)
     corners = np.array(CORNERS)
@@ -245,12 +258,13 @@ def _draw_triangle(axis: Axes, points: DataFrame, levels: np.ndarray) -> Contour
     first = points.iloc[0]
     for corner, name in enumerate("abc"):
         moved = first["claim"] == "strong" or (first["claim"] == "weak" and name != "a")
-        text = (r"$\pi\theta" if moved else r"$\theta") + f"_{{{first[name]}}}$"
+        subscript = f"_{{{first[name]}}}"
+        text = rf"$\pi{subscript}\theta{subscript}$" if moved else rf"$\theta{subscript}$"
         x, y = corners[corner]
         axis.text(x, y - 0.04 if corner < 2 else y + 0.03, text, ha="center", va="top" if corner < 2 else "bottom")
     ends = [loss[weights[:, corner] == 1][0] for corner in range(3)]
     barrier = simplex_height(weights.tolist(), loss, ends)
-    axis.text(0.5, -0.17, f"barrier {barrier:.2g}", ha="center", va="top", fontsize=7)
+    axis.text(0.5, -0.17, f"barrier {barrier:.2g}", ha="center", va="top", fontsize=style.size("ticks"))
     axis.set_aspect("equal")
     axis.set_xlim(-0.12, 1.12)
     axis.set_ylim(-0.3, 1.0)

@@ -135,11 +135,12 @@ def _named(row: Series) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw a row of panels per metric and model; barriers, then the networks themselves."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks, paths
     from onebasin.figures.series import handles
 
     models = style.unique(zip(table["model"], table["width"], strict=True))
     splits = [split for split in style.SPLITS if split in set(table["split"])]
-    rows = [(metric, *which) for metric in style.BARRIERS for which in models if metric in set(table["metric"])]
+    rows = [(metric, *which) for metric in style.metrics(table) for which in models]
     marks = _marks(table)
     drawn, axes = panels.grid(len(rows), 2 * len(splits), 1.5)
     clipped = 0
@@ -157,7 +158,8 @@ def figure(table: DataFrame) -> Figure:
         top.set_title(f"{'barrier' if column < len(splits) else 'networks'}, {splits[column % len(splits)]}")
         bottom.set_xlabel("density")
     entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle()]
-    style.legend(drawn, [*entries, *handles("one pair, or one network", clipped)], 3)
+    one = f"one of {paths(table)}" if style.narrow() else f"one of {paths(table)}, or one of {networks(table)}"
+    legend(drawn, [*entries, *handles(one, clipped)], 3)
     return drawn
 
 

@@ -114,10 +114,11 @@ def figure(table: DataFrame) -> Figure:
 
     from onebasin.figures import panels, style
     from onebasin.figures.heat_map import heat_map
+    from onebasin.figures.legend import legend, paths
 
     rows = style.unique(zip(table["model"], table["width"], strict=True))
     labels = style.method_labels(table)
-    drawn, axes = panels.grid(2 * len(rows), len(labels), 1.75, extra=0.4)
+    drawn, axes = panels.grid(2 * len(rows), len(labels), 1.75, fold=1)
     for (model, width), above, below in zip(rows, axes[::2], axes[1::2], strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         stages = sorted(style.unique(concat([part["first"], part["second"]])), key=_order)
@@ -137,11 +138,11 @@ def figure(table: DataFrame) -> Figure:
         drawn.colorbar(image, ax=above, pad=0.02, aspect=14).set_label("fixed points, all groups")
         _name_groups(drawn, list(below), [f"{name}: 1/{n}" for name, n in units.items()], colours)
     entries = [
-        Line2D([], [], color=style.GREY, linewidth=0.4, alpha=0.6, label="one pair"),
+        Line2D([], [], color=style.GREY, linewidth=0.4, alpha=0.6, label=f"one of {paths(table)}"),
         Line2D([], [], color=style.GREY, marker="o", markersize=3, label="mean over pairs"),
         Line2D([], [], color=style.GREY, linewidth=0.7, linestyle=(0, (1, 2)), label="chance, 1/n of n units"),
     ]
-    style.legend(drawn, entries, 3)
+    legend(drawn, entries, 3)
     return drawn
 
 
@@ -189,10 +190,12 @@ def _name_groups(drawn: Figure, axes: list[Axes], labels: list[str], colours: li
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
+    from onebasin.figures.style import size
+
     scale = ScalarMappable(BoundaryNorm(np.arange(len(labels) + 1) - 0.5, len(labels)), ListedColormap(colours))
     bar = drawn.colorbar(scale, ax=axes, pad=0.02, aspect=14)
     every = 1 + (len(labels) - 1) // 16
-    bar.set_ticks(range(0, len(labels), every), labels=labels[::every], fontsize=6 if len(labels) <= 6 else 5)
+    bar.set_ticks(range(0, len(labels), every), labels=labels[::every], fontsize=size("small"))
     bar.ax.tick_params(length=0)
     bar.ax.invert_yaxis()
 

@@ -130,6 +130,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import handles
 
     table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0]) & np.isfinite(table["barrier"])]
@@ -153,13 +154,13 @@ def figure(table: DataFrame) -> Figure:
     for axis in axes[-1][1:]:
         axis.set_xlabel("measured at epoch")
     last = max((name for name in table["matched"] if "+" not in name and name != "none"), key=int)
-    entries = [mark.handle() for mark in marks.values()] + handles("one pair")
+    entries = [mark.handle() for mark in marks.values()] + handles(f"one of {paths(table)}")
     entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.7, label="mean, matched on one other epoch"))
     entries.append(Line2D([], [], color="black", linewidth=1.2, label=f"mean, matched on epoch {last}"))
     for name, (colour, line) in _several(style.unique(table["matched"])).items():
         label = f"mean, matched on {name.replace('+', ' + ')}"
         entries.append(Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=label))
-    style.legend(drawn, entries, 3)
+    legend(drawn, entries, 3)
     return drawn
 
 

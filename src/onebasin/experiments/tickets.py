@@ -127,6 +127,7 @@ def mask_of(row: Series) -> str:
 def figure(table: DataFrame) -> Figure:
     """Draw one row of panels per model; accuracy and loss, test and train."""
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
     table = table.assign(**{f"{split}_accuracy": 1 - table[f"{split}_error"] for split in style.SPLITS})
@@ -139,16 +140,19 @@ def figure(table: DataFrame) -> Figure:
             panels.density_axis(axis, part["density"])
             for slot, ((mask, method), mark) in enumerate(marks.items()):
                 rows = part[(part["mask"] == mask) & (part["method"] == method)]
-                networks = ["seed"] if mask == "own" else ["source", "seed"]
-                series(axis, rows, column, mark, beside(axis, rows["density"], slot, len(marks)), networks)
+                members = ["seed"] if mask == "own" else ["source", "seed"]
+                series(axis, rows, column, mark, beside(axis, rows["density"], slot, len(marks)), members)
             if column.endswith("loss"):
                 panels.from_zero(axis)
         line[0].set_ylabel(f"{model}, width {width}")
     for top, bottom, title in zip(axes[0], axes[-1], TITLES.values(), strict=True):
         top.set_title(title)
         bottom.set_xlabel("density")
-    entries = [*(mark.handle() for mark in marks.values()), *handles("one network under one mask")]
-    style.legend(drawn, entries, 3)
+    entries = [
+        *(mark.handle() for mark in marks.values()),
+        *handles(f"one of {networks(table, ['seed'])} under one mask"),
+    ]
+    legend(drawn, entries, 3)
     return drawn
 
 

@@ -104,6 +104,7 @@ def figure(table: DataFrame) -> Figure:
 
     from onebasin.figures import panels, style
     from onebasin.figures.heat_map import heat_map
+    from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import handles
 
     table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0])]
@@ -121,16 +122,18 @@ def figure(table: DataFrame) -> Figure:
             image = heat_map(axis, means.to_numpy(dtype=float), list(means.columns), list(means.index), high)
         line[0].set_ylabel(f"{model}, width {width}\nmeasured at epoch")
         _draw_end(line[-1], part[part["epoch"] == part["epoch"].max()], marks)
-        line[-1].set_ylabel(style.BARRIERS["error"])
     for axis, method in zip(axes[0], methods, strict=False):
         axis.set_title(marks[method].label)
-    axes[0][-1].set_title("end of training")
+    axes[0][-1].set_title("error barrier at the end of training")
+    if style.narrow():
+        for line in axes:
+            line[-1].set_ylabel(style.BARRIERS["error"])
     for axis in axes[-1]:
         axis.set_xlabel("permutation found at epoch")
     bar = drawn.colorbar(image, ax=axes[:, : len(methods)], shrink=0.9, aspect=30, pad=0.02)
-    bar.set_label(f"train {style.BARRIERS['error']}, mean over pairs")
+    bar.set_label(f"train {style.BARRIERS['error']}")
     bar.outline.set_linewidth(0.6)
-    style.legend(drawn, [*(mark.handle() for mark in marks.values()), *handles("one pair")], 3)
+    legend(drawn, [*(mark.handle() for mark in marks.values()), *handles(f"one of {paths(table)}")], 3)
     return drawn
 
 

@@ -199,14 +199,15 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import handles, split_handles
 
     # Networks of the same seed stand apart, behind the others.
     table = table.assign(place=table["permutation"].map(FOUND.index) + 4 * (table["a"] == table["b"]))
     marks = style.method_marks(table)
     models = style.unique(zip(table["model"], table["width"], strict=True))
-    rows = [(which, what) for which in models for what in (*style.BARRIERS, "agreement")]
-    drawn, axes = panels.grid(len(rows), len(PANELS), 1.35, sharey="row", extra=0.75, width_ratios=[4, 4, 6, 6])
+    rows = [(which, what) for which in models for what in (*style.metrics(table), "agreement")]
+    drawn, axes = panels.grid(len(rows), len(PANELS), 1.35, sharey="row", extra=0.3, width_ratios=[4, 4, 6, 6])
     random_orders: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": (0, (2, 1))}
     for ((model, width), what), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
@@ -231,12 +232,15 @@ def figure(table: DataFrame) -> Figure:
             line[0].set_ylim(0, 1.05 * highest or 1)
         name = "agreement" if what == "agreement" else style.BARRIERS[what]
         line[0].set_ylabel(f"{model}, width {width}\n{name}")
-    entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles(), *handles("one pair")]
+    entries = [
+        *(mark.handle(linestyle="none") for mark in marks.values()),
+        *split_handles(),
+        *handles(f"one pair of {networks(table)} a data set"),
+    ]
     entries.append(Line2D([], [], label="agreement of random orders", **random_orders))
-    style.legend(drawn, entries, 4)
-    drawn.supxlabel(
-        "networks between which the permutation was found, of the seeds of the pair (same: one seed)", fontsize=7.5
-    )
+    label = "networks between which the permutation was found, of the seeds of the pair (same: one seed)"
+    drawn.supxlabel(label.replace(", of", ",\nof") if style.narrow() else label, fontsize=style.size("labels"))
+    legend(drawn, entries, 4)
     return drawn
 
 
@@ -253,13 +257,16 @@ def _draw_found(
     axis: Axes, table: DataFrame, column: str, places: Sequence[int], marks: Mapping[str, Mark], floor: float
 ) -> None:
     """Draw the permutations side by side, by where they were found, train filled and test open."""
+    from onebasin.figures.panels import bands
     from onebasin.figures.series import columns_of
+    from onebasin.figures.style import size
 
     # The networks of one seed on two data sets are two networks.
     across = (table["trained_a"] != table["trained_b"]).astype(int)
     networks = list(zip(2 * table["a"], 2 * table["b"] + across, strict=True))
     at = [places.index(place) for place in table["place"]]
+    bands(axis, range(len(places)))
     columns_of(axis, table, column, at, networks, marks, floor=floor if column == "agreement" else 0.0)
     labels = [FOUND[place % 4] + (", same" if place >= 4 else "") for place in places]
-    axis.set_xticks(range(len(places)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=6)
+    axis.set_xticks(range(len(places)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=size("small"))
     axis.set_xlim(-0.5, len(places) - 0.5)

@@ -95,25 +95,27 @@ def figure(table: DataFrame) -> Figure:
     import pandas as pd
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import columns_of, handles, split_handles
 
     marks = _marks(table)
     named = table["mask"].where(table["mask"] != "permuted", table["method"])
     table = table.assign(method=named)
     models = style.unique(zip(table["model"], table["width"], strict=True))
-    drawn, axes = panels.grid(len(models), 2, 1.9, extra=0.6)
+    drawn, axes = panels.grid(len(models), 2, 1.9, extra=0.3, fold=1)
     for (model, width), line in zip(models, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         for axis, metric in zip(line, ("error", "loss"), strict=True):
             long = pd.concat(part.assign(split=split, value=part[f"{split}_{metric}"]) for split in style.SPLITS)
             if metric == "error":
                 long["value"] = 1 - long["value"]
-            networks = [
+            members = [
                 (seed,) if mask == "none" else (source, seed)
                 for mask, source, seed in long[["mask", "source", "seed"]].to_numpy()
             ]
-            columns_of(axis, long, "value", long["method"].map(list(marks).index), networks, marks)
+            columns_of(axis, long, "value", long["method"].map(list(marks).index), members, marks)
             axis.set_xticks(range(len(marks)), ["dense" if name == "none" else name for name in marks])
+            axis.tick_params(axis="x", labelrotation=20)
             axis.set_xlim(-0.5, len(marks) - 0.5)
             axis.axvline(0.5, color=style.GREY, linewidth=0.5)
             if metric == "loss":
@@ -123,8 +125,10 @@ def figure(table: DataFrame) -> Figure:
     for axis, title in zip(axes[0], ("accuracy", "loss (nats)"), strict=True):
         axis.set_title(title)
     entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles()]
-    style.legend(drawn, [*entries, *handles("one network under one mask")], 3)
-    drawn.supxlabel("mask from the first data set, under which a network is trained on the second", fontsize=7.5)
+    label = "mask from the first data set, under which a network is trained on the second"
+    drawn.supxlabel(label.replace(", under", ",\nunder") if style.narrow() else label, fontsize=style.size("labels"))
+    one = f"one of {networks(table, ['seed'])} under one mask"
+    legend(drawn, [*entries, *handles(one)], 3)
     return drawn
 
 

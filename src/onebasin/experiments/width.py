@@ -5,11 +5,15 @@ The barrier against the width of the networks. *None*: no permutation. *Weak*: *
 *a* and *b* with each other; or one permutation for each network into a frame common to all. Networks count as
 connected where the mean of the error barriers and the upper end of its 95 % interval lie below 0.02, as not connected
 where the lower end does not, and else as not decided; on training and on test images apart.
+Error above, loss below; filled marks are training data,
+open ones test data; an interval that goes on beyond the axis, down to 0 as well, ends in an arrow. Where the networks
+themselves err more than a tenth of the time, a thin line says how much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CLAIM, CONFIGURATION, CURVE, METHOD, PAIR
@@ -18,8 +22,10 @@ from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from matplotlib.lines import Line2D
+    from pandas import DataFrame, Series
 
     from onebasin.study.study import Study
 
@@ -34,6 +40,8 @@ NEEDS = Needs(
     shared=True,
     gathers={"width": ("none", "methods", "frames")},
 )
+ENDS: dict[str, Any] = {"color": "black", "linewidth": 0.6, "linestyle": "-"}
+"""How the error of the networks themselves is drawn."""
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *BARRIER)
 SUMMARY = Summary("model width method claim split metric", "barrier", "reference a b")
 MEASURED = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
@@ -70,6 +78,12 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
     return barriers(parts["width"])
 
 
+KINDS = {"weak": "weak", "third": "strong, through a third network", "frame": "strong, in a common frame"}
+"""Which paths are drawn together, to their title."""
+UNTRAINED = 0.1
+"""Mean error of networks above which it is drawn beside their barriers."""
+
+
 def finding(table: DataFrame) -> str:
     """Say from which width on networks are connected: as trained, in pairs, and with one permutation a network."""
     from onebasin import findings
@@ -90,34 +104,99 @@ def finding(table: DataFrame) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw one row of panels per metric and model; weak and strong, train and test side by side.
+    """Draw error barriers, and below them, lower, those of the loss; a panel for each model and kind of path.
 
-    Both axes are logarithmic. Barriers without a permutation stand beside the weak and beside the strong ones.
+    Both axes are logarithmic. Barriers without a permutation stand beside all others. Train is filled, test open. Where
+    the networks themselves err much, their mean error is a thin line.
     """
-    from onebasin.figures import panels, style
-    from onebasin.figures.series import beside, handles, series
+    from dataclasses import replace
 
+    from pandas import concat
+
+    from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, paths
+    from onebasin.figures.series import beside, handles, series, split_handles
+
+    of = table["claim"].where((table["claim"] != "strong") | table["reference"].isna(), "third")
+    table = table.assign(kind=of.replace("strong", "frame"))
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])] or ["none"]
     splits = [split for split in style.SPLITS if split in set(table["split"])]
-    claims = [claim for claim in ("weak", "strong") if claim in set(table["claim"])] or ["none"]
-    columns = [(claim, split) for claim in claims for split in splits]
-    marks = style.method_marks(table)
-    drawn, rows = panels.barriers(table, [f"{claim}, {split}" for claim, split in columns], "width")
-    clipped = 0
-    for metric, part, line in rows:
-        floor = panels.barrier_axis(line[0], part["barrier"], metric)
-        widths = sorted(part["width"].unique())
-        for axis, (claim, split) in zip(line, columns, strict=True):
-            panels.width_axis(axis, widths, every=2 if len(widths) > 4 and len(columns) > 2 else 1)
-            shown = part[(part["split"] == split) & part["claim"].isin(["none", claim])]
-            methods = [method for method in marks if method in set(shown["method"])]
-            for slot, method in enumerate(methods):
-                rows_of = shown[shown["method"] == method]
-                triples = rows_of["reference"].notna().all()
-                networks = ["a", "b", "reference"] if triples else ["a", "b"]
-                places = beside(axis, rows_of["width"], slot, len(methods))
-                clipped += series(axis, rows_of, "barrier", marks[method], places, networks, floor=floor)
+    metrics, models, marks = style.metrics(table), style.unique(table["model"]), style.method_marks(table)
+    widths = {model: sorted(table.loc[table["model"] == model, "width"].unique()) for model in models}
+    drawn, axes = _panels(metrics, kinds, widths)
+    clipped, erring = 0, False
+    for metric in metrics:
+        of_metric = table[table["metric"] == metric]
+        ends = _ends(of_metric[of_metric["split"] == splits[0]]) if metric == "error" else {}
+        erring |= bool(ends)
+        seen = concat([of_metric["barrier"], *ends.values()])
+        for kind, model in itertools.product(kinds, models):
+            axis = axes[metric, kind, model]
+            part = of_metric[(of_metric["model"] == model) & of_metric["kind"].isin(["none", kind])]
+            floor = panels.barrier_axis(axis, seen, metric)
+            panels.width_axis(axis, widths[model])
+            slots = [(method, split) for method in marks if method in set(part["method"]) for split in splits]
+            for slot, (method, split) in enumerate(slots):
+                rows = part[(part["method"] == method) & (part["split"] == split)]
+                networks = ["a", "b", "reference"] if rows["reference"].notna().all() else ["a", "b"]
+                mark, first = marks[method], split == splits[0]
+                places = beside(axis, rows["width"], slot, len(slots))
+                clipped += series(
+                    axis, rows, "barrier", replace(mark, filled=first), places, networks, floor=floor, joined=first
+                )
             if metric == "error":
                 panels.connected(axis)
-    entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle(), *handles("one path", clipped)]
-    style.legend(drawn, entries, 3)
+                if model in ends:
+                    reach = 2 ** (panels.HALF * panels.step(widths[model]))
+                    untrained = ends[model].index
+                    axis.hlines(ends[model], untrained / reach, untrained * reach, zorder=2, gid="ends", **ENDS)
+    entries = [*(mark.handle() for mark in marks.values()), *(split_handles() if len(splits) > 1 else [])]
+    entries += [
+        panels.connected_handle(),
+        *([_ends_handle(splits[0])] if erring else []),
+        *handles(f"one of {paths(table)}", clipped),
+    ]
+    legend(drawn, entries, 3)
     return drawn
+
+
+def _panels(
+    metrics: Sequence[str], kinds: Sequence[str], widths: Mapping[str, Sequence[int]]
+) -> tuple[Figure, dict[tuple[str, str, str], Axes]]:
+    """Return the panel of each metric, kind of path and model: models side by side, as broad as they have widths.
+
+    Where there are few widths, kinds of paths stand side by side.
+    """
+    from onebasin.figures import panels, style
+
+    count = sum(map(len, widths.values()))
+    turned = count <= 3 and len(kinds) > 1
+    rows, columns = (list(widths), list(kinds)) if turned else (list(kinds), list(widths))
+    cells = [(metric, row) for metric in metrics for row in rows]
+    heights = [(1.5 if metric == metrics[0] else 1.0) * (1.0 if len(rows) > 1 else 1.5) for metric, _ in cells]
+    ratios = None if turned else [float(max(len(found), 1)) for found in widths.values()]
+    drawn, axes = panels.grid(len(cells), len(columns), heights, width_ratios=ratios, sharey="row", fold=1)
+    found = {}
+    for (metric, row), line in zip(cells, axes, strict=True):
+        for column, axis in zip(columns, line, strict=True):
+            model, kind = (row, column) if turned else (column, row)
+            found[metric, kind, model] = axis
+            title = KINDS.get(kind, "no permutation")
+            axis.set_title(title if turned else f"{model}: {title}", loc="left", pad=2)
+        line[0].set_ylabel((f"{row}\n" if turned else "") + style.BARRIERS[metric].replace(" (", "\n("))
+    for axis in axes[-1]:
+        axis.set_xlabel("width")
+    return drawn, found
+
+
+def _ends(table: DataFrame) -> dict[str, Series]:
+    """Return, for every model, the mean error of the networks at the widths where it is high, if any."""
+    means = table.assign(end=(table["end_a"] + table["end_b"]) / 2).groupby(["model", "width"])["end"].mean()
+    high = means[means > UNTRAINED]
+    return {model: high.loc[model] for model in high.index.unique("model")}
+
+
+def _ends_handle(split: str) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=f"mean error of the networks, {split}", **ENDS)

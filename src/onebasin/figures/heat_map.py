@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from onebasin.figures.style import narrow, size
+
 CROWDED = 10
 """Rows or columns from which numbers in the fields could not be read."""
 
@@ -31,9 +33,9 @@ def heat_map(
     axis.set_yticks(range(len(up)), [str(name) for name in up])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    if max(values.shape) < CROWDED:
+    if max(values.shape) < CROWDED and not narrow():
         for (row, column), value in np.ndenumerate(values):
             colour = "black" if value > low + 0.6 * (high - low) else "white"
             text = f"{value:.2f}".removeprefix("0") if np.isfinite(value) else "–"
-            axis.text(column, row, text, ha="center", va="center", fontsize=5.5, color=colour)
+            axis.text(column, row, text, ha="center", va="center", fontsize=size("small"), color=colour)
     return image

@@ -2,43 +2,187 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from pandas import DataFrame, Series
 
-from onebasin.figures.style import BARRIERS, STYLE, WIDTH, unique
+from onebasin.figures.style import BARRIERS, GREY, PIXELS, STYLE, metrics, narrow, size, unique
 from onebasin.landscape.barrier import CONNECTED
 
 FLOOR = 1e-3
 """No barrier is drawn lower than this on a logarithmic axis."""
+TALLEST = 9.4
+"""Greatest height of a figure, inches, which fits a page."""
+HALF = 0.46
+"""Half of the room of a place on an axis, as a share of the distance to the next one."""
 
 _CONNECTED: dict[str, Any] = {"color": "black", "linewidth": 0.7, "linestyle": (0, (6, 3))}
 
 
-def grid(rows: int, columns: int, row_height: float, *, extra: float = 0.45, **kwargs: Any) -> tuple[Figure, Any]:
+class Page(Figure):
+    """A figure that knows its grid of panels, where that had to be folded to fit into a column."""
+
+    folded: Any = None
+
+
+def grid(
+    rows: int,
+    columns: int,
+    row_height: float | Sequence[float],
+    *,
+    extra: float = 0.1,
+    fold: int = 2,
+    sharex: Any = False,
+    sharey: Any = False,
+    width_ratios: Sequence[float] | None = None,
+) -> tuple[Figure, Any]:
     """Return a figure with a grid of axes [rows, columns].
 
     Args:
         rows: of panels.
-        columns: of panels.
-        row_height: inches.
-        extra: inches for legend and titles.
-        kwargs: of ``Figure.subplots``.
+        columns: of panels; in one column of a paper, a row of more than `fold` of them goes on below.
+        row_height: inches, of all rows or of each.
+        extra: inches besides, of which the legend takes none.
+        fold: most panels beside each other in one column of a paper.
+        sharex: as in ``Figure.subplots``.
+        sharey: as there.
+        width_ratios: of the columns, where all stand beside each other.
     """
-    figure = Figure(figsize=(WIDTH, rows * row_height + extra), layout="constrained")
+    heights = list(row_height) if isinstance(row_height, Sequence) else [row_height] * rows
+    width, folded = matplotlib.rcParams["figure.figsize"][0], narrow() and columns > fold
+    if narrow():
+        heights = [0.85 * height for height in heights]
+    lines = -(-columns // fold) if folded else 1
+    across = -(-columns // lines)
+    heights = [height for height in heights for _ in range(lines)]
+    height = min(sum(heights) + extra, TALLEST)
+    figure = Page(figsize=(width, height), dpi=PIXELS / width, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, **kwargs)
+    shares: dict[str, Any] = {"height_ratios": heights}
+    if not folded:
+        shares |= {"width_ratios": width_ratios, "sharex": sharex, "sharey": sharey}
+    axes = figure.subplots(rows * lines, across, squeeze=False, **shares).reshape(rows, -1)
+    for axis in axes[:, columns:].flat:
+        axis.remove()
+    axes = axes[:, :columns]
+    if folded:
+        figure.folded = (axes.tolist(), across)
+        for (row, column), axis in np.ndenumerate(axes):
+            if sharey and (row or column if sharey is True else column):
+                axis.sharey(axes[0 if sharey is True else row, 0])
+            if sharex and (row or column if sharex is True else row):
+                axis.sharex(axes[0, 0 if sharex is True else column])
     for axis in axes.flat:
         # Ticks are made when they are drawn, which may be outside the style.
-        axis.tick_params(labelsize=STYLE["xtick.labelsize"], width=STYLE["xtick.major.width"])
+        axis.tick_params(labelsize=size("ticks"), width=STYLE["xtick.major.width"])
     return figure, axes
+
+
+def uneven(
+    counts: Sequence[int], heights: Sequence[float], *, extra: float = 0.1, fold: int = 2, sharey: bool = False
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with lines of panels, each as broad as the figure, with a number of panels of its own.
+
+    Args:
+        counts: panels of each line.
+        heights: of the lines, inches.
+        extra: inches besides, of which the legend takes none.
+        fold: most panels beside each other in one column of a paper.
+        sharey: whether the panels of a line share their y axis.
+    """
+    width, most = matplotlib.rcParams["figure.figsize"][0], fold if narrow() else max(counts)
+    if narrow():
+        heights = [0.85 * height for height in heights]
+    # The panels of each line, as lines of the page.
+    cut = [[min(most, count - start) for start in range(0, count, most)] for count in counts]
+    tall = [height for height, pieces in zip(heights, cut, strict=True) for _ in pieces]
+    figure = Page(figsize=(width, min(sum(tall) + extra, TALLEST)), dpi=PIXELS / width, layout="constrained")
+    FigureCanvasAgg(figure)
+    # The last piece of a line that goes on below is as broad as what stands above it.
+    slots = [most if len(pieces) > 1 else pieces[0] for pieces in cut for _ in pieces]
+    fine = math.lcm(*slots)
+    cells = figure.add_gridspec(len(tall), fine, height_ratios=tall)
+    lines: list[list[Axes]] = []
+    row = 0
+    for pieces in cut:
+        line: list[Axes] = []
+        for piece in pieces:
+            broad = fine // slots[row]
+            for i in range(piece):
+                first = line[0] if line and sharey else None
+                axis = figure.add_subplot(cells[row, broad * i : broad * (i + 1)], sharey=first)
+                axis.tick_params(labelsize=size("ticks"), width=STYLE["xtick.major.width"])
+                axis.tick_params(axis="y", labelleft=not (sharey and i))
+                line.append(axis)
+            row += 1
+        lines.append(line)
+    if any(len(pieces) > 1 for pieces in cut):
+        figure.folded = (lines, most)
+    return figure, lines
+
+
+def unfold(figure: Figure) -> None:
+    """Give each panel of a folded grid the title of its column, and each of its lines the labels of the row."""
+    if not isinstance(figure, Page) or figure.folded is None:
+        return
+    lines, across = figure.folded
+    titles: list[str] = []
+    for row, line in enumerate(lines):
+        if any(axis.get_title() for axis in line) or not titles:
+            titles = [axis.get_title() for axis in line]
+        for column, (axis, title) in enumerate(zip(line, titles, strict=False)):
+            axis.set_title(title)
+            if column % across == 0:
+                axis.set_ylabel(axis.get_ylabel() or line[0].get_ylabel())
+            if column < len(line) - across and row == len(lines) - 1:
+                axis.set_xlabel("")
+
+
+def fit(figure: Figure) -> None:
+    """Break titles and labels that are broader than their panel, and turn numbers that touch each other."""
+    figure.draw_without_rendering()
+    taller: dict[int, int] = {}
+    for axis in filter(Axes.get_visible, figure.axes):
+        spec, lines = axis.get_subplotspec(), 0
+        for text in (axis.title, axis.xaxis.label):
+            lines += _break(text, text.get_window_extent().width, axis.bbox.width)
+        if spec is not None and axis.get_label() != "<colorbar>":
+            _break(axis.yaxis.label, axis.yaxis.label.get_window_extent().height, 1.2 * axis.bbox.height)
+            taller[spec.rowspan.start] = max(taller.get(spec.rowspan.start, 0), lines)
+        labels = [label for label in axis.get_xticklabels() if label.get_text() and not label.get_rotation()]
+        boxes = [label.get_window_extent() for label in labels]
+        if any(one.x1 > other.x0 and one.x0 < other.x0 for one, other in pairwise(boxes)):
+            axis.tick_params(axis="x", labelrotation=90)
+            lines += 1
+    grow(figure, sum(taller.values()) * 1.3 * size("labels") / 72)
+
+
+def _break(text: Text, length: float, room: float) -> int:
+    """Break a text that is longer than its room, pixels each, and return how many lines it gained."""
+    if length <= room:
+        return 0
+    before = text.get_text().split("\n")
+    letters = max(int(0.92 * room / length * max(map(len, before))), 8)
+    after = [piece for line in before for piece in textwrap.wrap(line, letters, break_long_words=False)]
+    text.set_text("\n".join(after))
+    return len(after) - len(before)
+
+
+def grow(figure: Figure, inches: float) -> None:
+    """Make a figure higher, as far as a page goes."""
+    figure.set_figheight(min(figure.get_figheight() + inches, TALLEST))
 
 
 def barriers(
@@ -50,8 +194,9 @@ def barriers(
         The figure and, for each row, its metric, its part of the table, and its axes, which share their y axis.
     """
     models = unique(table["model"])
-    rows = [(metric, model) for metric in BARRIERS for model in models if metric in set(table["metric"])]
-    figure, axes = grid(len(rows), len(columns), 1.6, sharey="row", **kwargs)
+    rows = [(metric, model) for metric in metrics(table) for model in models]
+    heights = [1.8 if metric == rows[0][0] else 1.35 for metric, _ in rows]
+    figure, axes = grid(len(rows), len(columns), heights, sharey="row", **kwargs)
     for top, bottom, title in zip(axes[0], axes[-1], columns, strict=True):
         top.set_title(title)
         bottom.set_xlabel(xlabel)
@@ -78,15 +223,37 @@ def step(values: Sequence[float]) -> float:
     return float(np.diff(logs).min()) if len(logs) > 1 else 1.0
 
 
-def width_axis(axis: Axes, widths: Sequence[int], *, every: int = 1) -> None:
-    """Make the x axis logarithmic, with a tick at every width, and a number at every `every`-th, the largest too."""
-    numbered = set(list(widths)[::-1][::every])
+def bands(axis: Axes, places: Sequence[float]) -> None:
+    """Shade what belongs to each place, so that marks beside it are not taken for those of the next one."""
+    if axis.get_xscale() == "linear":
+        ends = [(place - HALF, place + HALF) for place in places]
+    else:
+        reach = 2 ** (HALF * step(places))
+        ends = [(place / reach, place * reach) for place in places]
+    for low, high in ends:
+        axis.axvspan(low, high, color=GREY, alpha=0.07, linewidth=0, zorder=0, gid="band")
+
+
+def width_axis(axis: Axes, widths: Sequence[int]) -> None:
+    """Make the x axis logarithmic, with a number at every width, and a band for what is drawn beside it."""
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator(list(widths)))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value in numbered else ""))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     margin = 2 ** (0.6 * step(widths))
     axis.set_xlim(min(widths) / margin, max(widths) * margin)
+    bands(axis, widths)
+    _turn(axis, max(len(str(width)) for width in widths))
+
+
+def _turn(axis: Axes, letters: int) -> None:
+    """Turn the numbers of the x axis where they would touch each other."""
+    places, ends = axis.get_xticks().tolist(), axis.get_xlim()
+    steps = abs(np.log2(ends[1] / ends[0])) / step(places)
+    room = axis.get_position().width * matplotlib.rcParams["figure.figsize"][0] * 72 / steps
+    # A digit is 0.64 of its size wide.
+    if 0.64 * size("ticks") * (letters + 0.6) > room:
+        axis.tick_params(axis="x", labelrotation=90)
 
 
 def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
@@ -101,6 +268,8 @@ def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
     )
     margin = 2 ** (0.6 * step(ordered))
     axis.set_xlim(max(ordered) * margin, min(ordered) / margin)
+    if numbered == ordered:
+        _turn(axis, max(len(f"{value:.2g}".lstrip("0")) for value in ordered))
 
 
 def from_zero(axis: Axes) -> None:

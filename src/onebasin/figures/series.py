@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
+from onebasin.figures.intervals import bars
 from onebasin.figures.panels import step
-from onebasin.figures.style import GREY, SPLITS, Mark
+from onebasin.figures.style import GREY, SPLITS, Mark, size
 from onebasin.statistics import interval
 
 ROOM = 0.8
@@ -82,18 +82,19 @@ def series(
     if not finite.all():
         axis.annotate(
             f"{(~finite).sum()} × {mark.label}: not finite", (at.mean(), 0.9),
-            xycoords=("data", "axes fraction"), fontsize=6, color=mark.colour, ha="center",
+            xycoords=("data", "axes fraction"), fontsize=size("small"), color=mark.colour, ha="center",
         )  # fmt: skip
     centres = np.unique(at[finite])
     groups = [finite & (at == centre) for centre in centres]
     means = [values[group].mean() for group in groups]
     bounds = [interval(values[group], members[group], barriers=column == "barrier") for group in groups]
-    low, high = np.maximum(np.reshape(bounds, (-1, 2)), least).T
-    ends = [[(centre, bottom), (centre, top)] for centre, bottom, top in zip(centres, low, high, strict=True)]
-    axis.add_collection(LineCollection(ends, colors=mark.colour, linewidths=1.0, zorder=3), autolim=whole)
+    low, high = np.reshape(bounds, (-1, 2)).T
+    above = high > least
+    bars(axis, centres[above], low[above], high[above], mark.colour, whole=whole)
     axis.plot(
         centres, np.maximum(means, least), color=mark.colour, linestyle=mark.line if joined else "none", linewidth=1.0,
-        marker=mark.marker, markersize=3.6, markerfacecolor=mark.colour if mark.filled else "white",
+        marker=mark.marker, markersize=5.0 if mark.marker == "*" else 3.6,
+        markerfacecolor=mark.colour if mark.filled else "white",
         markeredgecolor="white" if mark.filled else mark.colour, markeredgewidth=0.4 if mark.filled else 0.7, zorder=4,
     )  # fmt: skip
     return int(clipped.sum())
@@ -119,7 +120,7 @@ def _measurements(
     mark: Mark,
     crowd: float,
 ) -> None:
-    size, alpha = (4, 0.6) if crowd <= 30 else (2.5, 0.4) if crowd <= 100 else (1.5, 0.25)
+    size, alpha = (4, 0.55) if crowd <= 30 else (2.5, 0.3) if crowd <= 100 else (1.5, 0.2)
     faint: dict[str, Any] = {"s": size, "linewidths": 0.4, "alpha": alpha, "zorder": 2, "gid": "measurement"}
     face = mark.colour if mark.filled else "none"
     axis.scatter(at[shown], values[shown], marker=mark.marker, facecolors=face, edgecolors=mark.colour, **faint)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame, Series
@@ -18,15 +17,21 @@ from onebasin.files import atomic
 
 WIDTH = 6.9
 """Width of a figure over two columns of a page, inches."""
+COLUMN = 3.4
+"""Width of a figure in one column of a paper, inches."""
+PIXELS = 1380
+"""Width of a figure as PNG."""
 
 STYLE: Any = {
+    "figure.figsize": (WIDTH, 4.0),
     "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.title_fontsize": 6.5,
     "mathtext.fontset": "dejavusans",
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
@@ -43,6 +48,13 @@ STYLE: Any = {
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
 }
+_PAPER: Any = {
+    **STYLE,
+    "figure.figsize": (COLUMN, 3.0),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"], 7),
+}
+STYLES: Any = {"screen": STYLE, "paper": _PAPER}
+"""By their names in the config: for a page of the screen, or for one column of a paper."""
 
 GREY = "#595959"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -79,6 +91,23 @@ class Mark:
         look: dict[str, Any] = {"color": self.colour, "marker": self.marker, "linestyle": self.line, "markersize": 4}
         look["markerfacecolor"] = self.colour if self.filled else "white"
         return Line2D([], [], **{**look, "label": self.label, **changes})
+
+
+def size(what: str) -> float:
+    """Return a size of type, points: of "labels", "ticks", or of what is "small", which nothing goes below."""
+    names: Any = {"labels": "axes.labelsize", "ticks": "xtick.labelsize", "small": "legend.title_fontsize"}
+    return float(matplotlib.rcParams[names[what]])
+
+
+def narrow() -> bool:
+    """Return whether figures are drawn for one column of a paper."""
+    return bool(matplotlib.rcParams["figure.figsize"][0] < WIDTH)
+
+
+def metrics(table: DataFrame) -> list[str]:
+    """Return the metrics of a table that are drawn, the error first, and alone where there is one column for all."""
+    found = [metric for metric in METRICS if metric in set(table["metric"])]
+    return found[:1] if narrow() else found
 
 
 def unique(values: Iterable[Any]) -> list[Any]:
@@ -124,16 +153,12 @@ def method_marks(table: DataFrame) -> dict[str, Mark]:
     return marks
 
 
-def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
-    """Put a legend above all panels, where it covers no data."""
-    figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, handlelength=2.4, columnspacing=1.4)
-
-
 def save(figure: Figure, path_png: Path | str, path_pdf: Path | str) -> None:
-    """Write the figure as PNG (200 dpi) and PDF; equal figures make equal bytes, with neither date nor version."""
+    """Write the figure as PNG and PDF; equal figures make equal bytes, with neither date nor version."""
     with matplotlib.rc_context(STYLE):
+        dpi = PIXELS / figure.get_figwidth()
         with atomic(Path(path_png)) as temporary:
-            figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+            figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
         dates = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
         with atomic(Path(path_pdf)) as temporary:
             figure.savefig(temporary, format="pdf", metadata=dates)

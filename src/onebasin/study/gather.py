@@ -35,7 +35,7 @@ def figure(job: Job) -> None:
         room.summary(rows).to_csv(temporary, index=False, lineterminator="\n")
     with files.atomic(job.output.finding) as temporary:
         temporary.write_text(f"{room.finding(rows)}\n", encoding="utf-8")
-    figures.save(figures.draw(name, rows), job.output.png, job.output.pdf)
+    figures.save(figures.draw(name, rows, job.params.style), job.output.png, job.output.pdf)
 
 
 def findings(job: Job) -> None:
