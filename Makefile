@@ -25,10 +25,13 @@ lint: $(INSTALLED)
 	snakemake --lint
 	mypy
 
-# What docs/tables.md and the README say of experiments and columns, and the numbers that pages quote.
+# What docs/tables.md and the README say of experiments and columns, the numbers that pages quote, the picture of the
+# notebook, and the site: site/index.html.
 docs: $(INSTALLED)
 	python docs/generate.py
 	python docs/quoted.py --write
+	cd examples && jupyter execute two_networks.ipynb && cp two_networks/curves.png ../docs/two_networks.png
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Python and the pinned packages, once.
 $(INSTALLED): requirements.txt constraints.txt pyproject.toml

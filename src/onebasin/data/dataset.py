@@ -17,6 +17,7 @@ from onebasin.files import FileError, load_tensors, save_tensors
 
 Normalisation = str | Mapping[str, float | Sequence[float]]
 NORMALISATIONS = ("channels", "none")
+"""What networks see of images, by name (see ``Dataset``)."""
 TYPES = (torch.uint8, torch.float32)
 
 

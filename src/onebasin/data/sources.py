@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 Reader = Callable[[Path, bool], tuple[Tensor, ...]]
 
 IMAGE_SIZE = 32
+"""Pixels a side, to which images of a folder are brought unless one says otherwise."""
 CONTEXT = 64
+"""Bytes in a piece of text, unless one says otherwise."""
 _DOWNLOAD_TIMEOUT_S = 60.0
 
 
@@ -206,3 +208,4 @@ _TORCHVISION: Mapping[str, tuple[Reader, str]] = {
 _BY_CLASS = ("eurosat", "image_folder")
 
 DATASETS: tuple[str, ...] = ("digits", *_TORCHVISION, "image_folder", "file", "pydoc", "text_folder")
+"""What ``load`` knows by name."""

@@ -12,7 +12,9 @@ from onebasin import seeding
 from onebasin.data.dataset import DataError, Dataset
 
 TEST_FRACTION = 0.2
+"""Share of each class that is for testing, where a data set comes in one piece."""
 VARIANTS = ("none", "inverted", "rotated")
+"""What ``vary`` can make of a data set."""
 
 
 def stratified_split(labels: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from onebasin.symmetry import Network, check_images, check_states
 
 Images = tuple[Tensor, Tensor]
 BATCH_SIZE = 1024
+"""Images in a forward pass, unless one says otherwise."""
 
 
 @dataclass(frozen=True)

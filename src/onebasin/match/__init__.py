@@ -28,9 +28,12 @@ METHODS: dict[str, Callable[..., Match]] = {
     "activations": activations,
     "sinkhorn": sinkhorn_pair,
 }
+"""What matches two networks, by name."""
+
 FRAMES: dict[str, Callable[..., Frame]] = {
     "reference": reference,
     "merge_many": merge_many,
     "universe": universe,
     "sinkhorn": sinkhorn,
 }
+"""What brings any number of networks into one frame, by name."""

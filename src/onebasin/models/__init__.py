@@ -16,6 +16,7 @@ from onebasin.models.vgg import VGG16
 __all__ = ["FAMILIES", "NORMS", "ChannelLayerNorm", "build", "initialise"]
 
 FAMILIES: Mapping[str, Callable[..., nn.Module]] = {"mlp": MLP, "cnn": CNN, "vgg16": VGG16, "resnet20": ResNet20}
+"""The class of each family, by its name."""
 
 _NORM_LAYERS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, ChannelLayerNorm)
 

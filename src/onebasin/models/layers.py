@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORMS = ("none", "layer", "batch")
+"""What normalises behind each layer."""
 
 
 class ChannelLayerNorm(nn.Module):

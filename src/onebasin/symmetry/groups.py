@@ -26,6 +26,7 @@ from onebasin.symmetry.text import columns, listed
 from onebasin.symmetry.units import Axis, Occurrence, arithmetic, companions_of
 
 State = Mapping[str, Tensor]
+"""Tensors by name, as ``state_dict`` gives them."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from onebasin.symmetry.network import Network, converted, state_of
 from onebasin.symmetry.values import Call, SymmetryError, outputs
 
 TOLERANCE = 1e-4
+"""Largest relative change of the outputs under a permutation, in single precision."""
 _TOLERANCES = {torch.float64: 1e-8, torch.float32: TOLERANCE, torch.float16: 1e-2, torch.bfloat16: 1e-1}
 
 _PIECE = 2**18  # entries that are drawn at a time

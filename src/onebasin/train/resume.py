@@ -27,6 +27,7 @@ from onebasin.train.settings import Settings
 log = logging.getLogger(__name__)
 
 COLUMNS = ("epoch", "lr", "train_loss", "train_error", "test_loss", "test_error", "seconds")
+"""What is recorded of every epoch."""
 _RESUME = "resume.safetensors"
 
 

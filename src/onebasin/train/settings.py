@@ -6,10 +6,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 OPTIMIZERS = ("sgd", "adam")
+"""Values of ``optimizer``."""
 SCHEDULES = ("constant", "step", "cosine")
+"""Values of ``schedule``."""
 WARMUP_UNITS = ("epochs", "steps")
+"""Values of ``warmup_unit``."""
 AUGMENTATIONS = ("none", "flip", "crop", "flip_crop")
+"""Values of ``augment``."""
 PRECISIONS = ("float32", "bfloat16")
+"""Values of ``precision``."""
 
 _KINDS: Mapping[Any, str] = {
     int: "an integer",
