@@ -80,8 +80,9 @@ def train_networks(job: Job) -> None:
             kept(checkpoints, table),
             partial(_train, job, dataset, seed, shared, checkpoints, table, work),
         )
-        *_, last = tables.rows(table, "training")
-        ends[seed] = last["test_error"]
+        if shared is None:
+            *_, last = tables.rows(table, "training")
+            ends[seed] = last["test_error"]
     _remark(job, ends, dataset, "")
 
 
