@@ -315,6 +315,14 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     (beside / "study.yaml").write_text(yaml.safe_dump(config))
     assert {"data", "align", "width_measure"} <= workplace.plan(*configfile).keys()
 
+    # What is wrong with the file is said before any job.
+    np.savez(
+        workplace.folder / "moved.npz", images=np.random.default_rng(0).random((40, 8, 8, 3)), labels=np.arange(40)
+    )
+    output = workplace.snakemake("-n", *configfile, fails=True)
+    assert "config error: data: moved.npz: images have shape [40, 8, 8, 3], channels last" in output
+    shutil.copy(folder / "digits.npz", workplace.folder / "moved.npz")
+
     # Other inputs than in their training: somebody is told.
     output = workplace.snakemake("--cores", 1, "errors", *configfile)
     warning = "import_networks: warning: cnn, width 8, seed 0: test error 0."
