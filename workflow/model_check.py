@@ -61,7 +61,7 @@ def _request(
 ) -> dict[str, Any]:
     models = []
     for index, model in enumerate(config["models"]):
-        if "factory" not in model and not config["networks"]:
+        if "factory" not in model and not config["networks"] and config["data"]["name"] != "file":
             continue
         # The narrowest network costs least, and the others are built as it is.
         widths = sorted(model["widths"]) if config["networks"] else [min(model["widths"])]

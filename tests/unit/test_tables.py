@@ -48,7 +48,7 @@ def test_a_column_has_a_type_that_is_known():
 
 
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="give one of pairs, width"):
+    with pytest.raises(ValueError, match="give one of errors, pairs, width"):
         tables.columns_of("widht")
 
 

@@ -172,6 +172,7 @@ def transport(make_once):
         ],
         "barrier": {"points": 5, "train_images": 100, "fit_images": 100},
         "experiments": [
+            "errors",
             "width",
             "cycles",
             "embedding",

@@ -55,10 +55,10 @@ CHECKED = {
     "checkpoint after the end": ({"training": {"checkpoints": [31]}}, "training.checkpoints", "up to training.epochs"),
     "milestones in disorder": ({"training": {"milestones": [9, 5]}}, "training.milestones", "increasing epochs"),
     "a single alpha": ({"barrier": {"points": 1}}, "barrier.points", "at least 3"),
-    "too few networks for strong paths": (
-        {"seeds": [0, 1], "experiments": ["width"]},
+    "too few networks for a frame": (
+        {"seeds": [0, 1], "experiments": ["consensus"]},
         "seeds",
-        "at least 3, for a pair aligned to a third",
+        "at least 3, for a frame of more than a pair",
     ),
     "children at a width of no model": (
         {"instability": {"widths": [17]}, "experiments": ["instability"]},
@@ -179,9 +179,9 @@ CHECKED = {
         "'instability' trains networks",
     ),
     "too few networks from elsewhere": (
-        {"networks": ["config.yaml", "Snakefile"], "models": [MLP], "experiments": ["width"]},
+        {"networks": ["config.yaml", "Snakefile"], "models": [MLP], "experiments": ["cycles"]},
         "networks",
-        "at least 3, for a pair aligned to a third",
+        "at least 3, for a cycle",
     ),
     "missing folder of images": (
         {"data": {"name": "image_folder", "data_dir": "new"}},
@@ -212,6 +212,22 @@ CHECKED = {
         {"data": {"name": "pydoc"}, "models": [OWN], "experiments": ["transfer"], "transfer": {"widths": [4]}},
         "data.name",
         "'pydoc' is text, which makes no second data set",
+    ),
+    "no file of data": (
+        {"data": {"name": "file", "path": "gone.npz"}},
+        "data.path",
+        "'gone.npz' is no file in",
+    ),
+    "unknown normalisation": (
+        {"data": {"normalise": "chanels"}},
+        "data.normalise",
+        "Allowed: channels, none or a section with mean and std",
+    ),
+    "a mean alone": ({"data": {"normalise": {"mean": 0.5}}}, "data.normalise", "mean and std"),
+    "numbers for text": (
+        {"data": {"name": "pydoc", "normalise": {"mean": 0, "std": 1}}, "models": [OWN], "experiments": ["pairs"]},
+        "data.normalise",
+        "mean and std are of images, and 'pydoc' is text. Allowed: none",
     ),
     "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
 }

@@ -213,7 +213,7 @@ def test_networks_from_elsewhere_are_measured_and_a_permuted_copy_is_recovered(e
         for split in ("train", "test"):
             assert barriers[method, "weak", split, "error"] == 0
             assert barriers[method, "weak", split, "loss"] == pytest.approx(0, abs=1e-6)
-    about = checkpoint.load(elsewhere.results / "networks/mlp/width8/seed1/epoch20.safetensors")[1]
+    about = checkpoint.load(elsewhere.results / "networks/mlp/width8/seed1/imported.safetensors")[1]
     assert about["source"]["file"] == "runs/copy.pt" and len(about["source"]["sha256"]) == 64
     assert (elsewhere.results / "figures/width.png").is_file()
 
@@ -278,7 +278,7 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     config = {
         **OWN,
         "networks": ["0.pt", "1.pt"],
-        "experiments": ["errors", "pairs"],
+        "experiments": ["errors", "pairs", "width"],
         "data": {"name": "file", "path": "digits.npz", "normalise": "none"},
         "models": [{"name": "cnn", "family": "cnn", "widths": [8], "norm": "batch"}],
     }
@@ -300,6 +300,8 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     }
     assert [errors[seed]["error"] for seed in range(2)] == pytest.approx(list(expected["error"].iloc[[0, -1]]))
     assert [row["remark"] for row in errors.values()] == [None, None]
+    claims = {row["claim"] for row in tables.rows(workplace.results / "tables/width.csv", "width")}
+    assert claims == {"none", "weak"}  # two networks are enough for these
     log = (workplace.results / "logs/import_networks/cnn/width8.log").read_text()
     assert f"seed 1: test loss {expected['loss'].iloc[-1]:.4f} error {expected['error'].iloc[-1]:.4f}" in log
 
@@ -312,6 +314,14 @@ def test_networks_see_the_inputs_that_they_were_trained_on(sixteenths, workplace
     config["data"]["normalise"] = {"mean": [0.5], "std": [0.01]}
     (beside / "study.yaml").write_text(yaml.safe_dump(config))
     assert {"data", "align", "width_measure"} <= workplace.plan(*configfile).keys()
+
+    # What is wrong with the file is said before any job.
+    np.savez(
+        workplace.folder / "moved.npz", images=np.random.default_rng(0).random((40, 8, 8, 3)), labels=np.arange(40)
+    )
+    output = workplace.snakemake("-n", *configfile, fails=True)
+    assert "config error: data: moved.npz: images have shape [40, 8, 8, 3], channels last" in output
+    shutil.copy(folder / "digits.npz", workplace.folder / "moved.npz")
 
     # Other inputs than in their training: somebody is told.
     output = workplace.snakemake("--cores", 1, "errors", *configfile)

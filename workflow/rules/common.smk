@@ -144,7 +144,8 @@ def data_settings():
         ("context", name not in validation.TEXTS),
         ("normalise", config["data"]["normalise"] == "auto"),
     ]
-    return stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
+    found = stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
+    return {key: stable(value) if isinstance(value, dict) else value for key, value in found.items()}
 
 
 def own_file(name):

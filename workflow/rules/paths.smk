@@ -11,6 +11,9 @@ wildcards.
 NETWORKS_OF = {"last": [{"seed": seed} for seed in SEEDS]}
 STAGES = {"last": [{}]}
 
+# What the networks of a study are called that were not trained in it.
+LAST = "imported" if config["networks"] else f"epoch{LAST_EPOCH}"
+
 DATA = {"first": "<results>/data.safetensors", "second": "<results>/second/data.safetensors"}
 PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
 FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
@@ -41,7 +44,12 @@ def folder(
 
 def network(**address):
     """The checkpoint of a network."""
-    return f"{folder(**address)}/epoch{address.get('epoch', LAST_EPOCH)}.safetensors"
+    return f"{folder(**address)}/{epoch_name(address.get('epoch'))}.safetensors"
+
+
+def epoch_name(epoch):
+    """What a checkpoint, or the permutations of an epoch, are called; the last epoch goes without saying."""
+    return LAST if epoch is None else f"epoch{epoch}"
 
 
 def training_table(**address):
@@ -56,7 +64,7 @@ def mask_file(**address):
 
 def permutations(method="{method}", epoch=None, level=None, data=None, share="", kind="safetensors"):
     """The permutations of all pairs at a stage, or of a share of them; with the kind csv, what their matching reached."""
-    stage = data or (f"level{level}" if level else f"epoch{LAST_EPOCH if epoch is None else epoch}")
+    stage = data or (f"level{level}" if level else epoch_name(epoch))
     return f"{PERMUTATIONS.replace('{method}', method)}/{stage}{share}.{kind}"
 
 

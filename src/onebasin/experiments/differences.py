@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PLACE, CATEGORY = 35, "Networks and width"
-NEEDS = Needs(networks=3, purpose="a pair aligned to a third network", points=None, gathers={"table width": ()})
+NEEDS = Needs(networks=2, purpose="a pair", points=None, gathers={"table width": ()})
 COLUMNS = (
     CONFIGURATION[0],
     Column("width", WHOLE, "width of the networks; empty for the mean over all widths of the model", optional=True),

@@ -111,6 +111,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
+    from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
     models = style.unique(table["model"])
@@ -133,5 +134,6 @@ def figure(table: DataFrame) -> Figure:
         top.set_title(title)
         bottom.set_xlabel("width")
     guessing = Line2D([], [], color=style.GREY, linewidth=0.8, linestyle=":", label="a guess")
-    style.legend(drawn, [*(mark.handle() for mark in marks.values()), guessing, *handles("one network")], 3)
+    one = f"one of {networks(table, ['seed'])}"
+    legend(drawn, [*(mark.handle() for mark in marks.values()), guessing, *handles(one)], 3)
     return drawn

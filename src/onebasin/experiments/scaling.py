@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PLACE, CATEGORY = 30, "Networks and width"
 VERSION = 2
-NEEDS = Needs(networks=3, purpose="a pair aligned to a third network", points=None, gathers={"table width": ()})
+NEEDS = Needs(networks=2, purpose="a pair", points=None, gathers={"table width": ()})
 SETTINGS: dict[str, Any] = {
     "resolution": {
         "description": "Size of barriers that are noise, in the unit of the metric: a mean barrier m counts in the fit "

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 PLACE, CATEGORY = 20, "Networks and width"
 NEEDS = Needs(
-    networks=3,
-    purpose="a pair aligned to a third network",
+    networks=2,
+    purpose="a pair",
     permutations=("last",),
     strong=True,
     frames=True,

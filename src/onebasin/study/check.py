@@ -31,7 +31,7 @@ def check(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     batch_norm = []
     try:
-        key = "data.path"
+        key = "data"
         dataset = _two_images(request["data"])
         for item in request["models"]:
             key = item["key"]

@@ -80,8 +80,9 @@ def train_networks(job: Job) -> None:
             kept(checkpoints, table),
             partial(_train, job, dataset, seed, shared, checkpoints, table, work),
         )
-        *_, last = tables.rows(table, "training")
-        ends[seed] = last["test_error"]
+        if shared is None:
+            *_, last = tables.rows(table, "training")
+            ends[seed] = last["test_error"]
     _remark(job, ends, dataset, "")
 
 
@@ -128,7 +129,7 @@ def import_networks(job: Job) -> None:
     step = math.ceil(len(labels) / REMARKED_IMAGES)
     errors = {}
     for address, state in zip(job.params.networks, states, strict=True):
-        loss, error = evaluate.losses(model, [state], torch.ones(1, 1), images[::step], labels[::step])
+        loss, error = evaluate.losses(model, [state], torch.ones(1, 1), images[::step], labels[::step], 256)
         errors[address["seed"]] = float(error[0])
         log.info("seed %d: test loss %.4f error %.4f", address["seed"], loss[0], error[0])
     _remark(job, errors, dataset, ": are the model, the file and data.normalise those of its training?")
