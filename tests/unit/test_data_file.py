@@ -87,6 +87,8 @@ def test_floats_of_any_shape_stay_as_they_are_or_are_scaled_by_channel(tmp_path,
     raw = floats(*shape)[:30].float()
     plain = replace(dataset, normalisation="none")
     assert torch.equal(plain.tensors("train")[0], raw) and torch.equal(dataset.train_images, raw)
+    assert dataset.normalisation == "none" and file.dataset("x", parts()).normalisation == "channels"
+    dataset = replace(dataset, normalisation="channels")
     scaled = dataset.tensors("train")[0].transpose(0, 1).flatten(1)
     assert torch.allclose(scaled.mean(1), torch.zeros(shape[0]), atol=1e-6)
     assert torch.allclose(scaled.std(1, correction=0), torch.ones(shape[0]), atol=1e-6)

@@ -7,11 +7,12 @@ import sys
 import textwrap
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from onebasin import checkpoint, data, models, seeding, tables
 from onebasin.study import align
-from onebasin.study.gather import figure, table
+from onebasin.study.gather import figure, findings, table
 from onebasin.study.job import Job
 from onebasin.study.measure import measure
 from onebasin.study.store import Store
@@ -165,9 +166,18 @@ def test_an_experiment_goes_from_measurement_to_table_to_figure(folder):
         ("by-weights", "weak"): 12,
         ("by-weights", "strong"): 12,
     }
-    pictures = {"png": folder / "width.png", "pdf": folder / "width.pdf"}
-    figure(job({"table": folder / "width.csv"}, pictures, experiment="width", style="screen"))
-    assert pictures["png"].read_bytes().startswith(b"\x89PNG") and pictures["pdf"].read_bytes().startswith(b"%PDF")
+    names = {"png": "width.png", "pdf": "width.pdf", "summary": "means.csv", "finding": "width.md"}
+    drawn = {kind: folder / name for kind, name in names.items()}
+    figure(job({"table": folder / "width.csv"}, drawn, experiment="width", style="screen"))
+    assert drawn["png"].read_bytes().startswith(b"\x89PNG") and drawn["pdf"].read_bytes().startswith(b"%PDF")
+    means = pd.read_csv(drawn["summary"])
+    assert means["rows"].sum() == len(found) and set(means["networks"]) == {3}
+    told = drawn["finding"].read_text().strip()
+    assert told.startswith("Without a permutation, mlp is ") and "(3 networks a width)" in told
+    findings(
+        job({"findings": [drawn["finding"]]}, {"page": folder / "findings.md"}, experiments=["width"], study="tiny")
+    )
+    assert told in (folder / "findings.md").read_text()
 
 
 KILLED = """

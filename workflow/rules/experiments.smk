@@ -146,7 +146,7 @@ rule findings:
     input:
         findings=[SUMMARY.format(experiment=name, format="md") for name in ASKED],
     output:
-        update(FINDINGS),
+        page=update(FINDINGS),
     log:
         log_of("findings"),
     benchmark:
@@ -173,7 +173,7 @@ rule report:
         summaries=[SUMMARY.format(experiment=name, format="csv") for name in ASKED],
         findings=[SUMMARY.format(experiment=name, format="md") for name in ASKED],
     output:
-        update(REPORT),
+        page=update(REPORT),
     log:
         log_of("report"),
     benchmark:

@@ -44,7 +44,7 @@ def findings(job: Job) -> None:
     for name, path in zip(job.params.experiments, job.input.findings, strict=True):
         parts.append(f"## {name}: {rooms()[name].question}")
         parts.append(Path(path).read_text(encoding="utf-8").strip())
-    with files.atomic(job.output[0]) as temporary:
+    with files.atomic(job.output.page) as temporary:
         temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -48,7 +48,7 @@ def make(job: Job) -> None:
         config=_yaml(config),
         **provenance(),
     )
-    with files.atomic(job.output[0]) as temporary:
+    with files.atomic(job.output.page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
