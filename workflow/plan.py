@@ -52,10 +52,14 @@ def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tup
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(root)},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
+            },
         )
     if done.returncode:
-        sys.exit(done.stderr)
+        # Snakemake would wait for ever for a job that exits.
+        raise RuntimeError(done.stderr)
     return [(rule, Planned(**wildcards)) for rule, wildcards in json.loads(done.stdout)]
 
 

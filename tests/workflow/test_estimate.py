@@ -127,7 +127,7 @@ def resources(plan):
 
 
 def test_finished_jobs_took_less_than_estimated_and_not_absurdly_less(study, tiny):
-    plan = study.snakemake("--dry-run", "--forceall", *study.configure(tiny))
+    plan = study.snakemake("--dry-run", "--verbose", "--forceall", *study.configure(tiny))
     held = 0
     for benchmark, asked in resources(plan):
         with open(study.folder / benchmark, newline="") as stream:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from onebasin import checkpoint, data, models, tables, versions
+from workflow import progress
 
 STUDY = {
     "study": "tiny",
@@ -118,8 +119,9 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
         workplace.command(*workplace.configure(slow)),
         cwd=workplace.folder,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
         # A shell that runs the tests in the background has it ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -129,7 +131,8 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    process.wait()
+    output, _ = process.communicate()
+    assert output.splitlines()[-1] == progress.INTERRUPTED and "Traceback" not in output and "epoch" not in output
     finished = len(list(store.glob("*/*.json")))
     assert 1 <= finished < 4
     assert run(workplace, slow, "--cores", 2)["network"] == 4 - finished

@@ -109,9 +109,9 @@ def test_the_example_of_a_language_model_plans(plain):
 
 
 def test_gpus_are_asked_for_by_the_config_alone(plain):
-    assert "gpu=1" not in plain.snakemake("--dry-run")
+    assert "gpu=1" not in plain.snakemake("--dry-run", "--verbose")
     configfile = plain.configure({"resources": {"gpu": 1}})
-    output = plain.snakemake("--dry-run", *configfile)
+    output = plain.snakemake("--dry-run", "--verbose", *configfile)
     jobs = re.findall(r"^(?:local)?rule (\w+):$.*?^ +resources: .*?gpu=(\d)", output, re.M | re.S)
     with_gpu = {rule for rule, gpu in jobs if gpu == "1"}
     history = {"trajectory_measure", "layers_measure", "superposition_measure"}
@@ -127,7 +127,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
             "experiments": ["pairs"],
         }
     )
-    output = plain.snakemake("--dry-run", *configfile)
+    output = plain.snakemake("--dry-run", "--verbose", *configfile)
     assert dict(re.findall(r"^rule align:$.*?width=(\d+)$.*?gpu=(\d)", output, re.M | re.S)) == {"64": "0", "8192": "1"}
 
 

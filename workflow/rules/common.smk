@@ -19,7 +19,7 @@ from onebasin import versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share
-from workflow import config_files, interpreter, model_check, own_code, records, validation
+from workflow import config_files, interpreter, model_check, own_code, progress, records, validation
 from workflow.batches import Batch, unique
 from workflow.estimate import Amount, Estimate, Work, in_frames, matchings_of
 
@@ -29,6 +29,7 @@ CODE_FOLDERS = list(dict.fromkeys([Path.cwd(), *(Path(file).absolute().parent fo
 if Path(workflow.main_snakefile).resolve() == ROOT / "Snakefile":
     for file in workflow.configfiles:
         config_files.check(file)
+    progress.install(workflow.logger_manager)
 validation.check(config, ROOT, CODE_FOLDERS)
 # Jobs may have an environment of their own, in which more is installed.
 own_code.check(config["models"], CODE_FOLDERS, installed=not workflow.deployment_settings.deployment_method)

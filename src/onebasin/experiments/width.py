@@ -100,7 +100,17 @@ def finding(table: DataFrame) -> str:
             told.append(f"{model}{by} is {findings.connected(findings.where(part, method=method))}")
         if told:
             sentences.append(f"{words}, {'; '.join(told)} ({findings.of_networks(of_claim)} a width).")
-    return findings.joined(sentences)
+    return findings.joined([*sentences, *_untrained(table)])
+
+
+def _untrained(table: DataFrame) -> Iterator[str]:
+    """Say which of the widest networks err much by themselves, so that a barrier can hardly show."""
+    from onebasin import findings
+
+    for name, part in findings.widest(findings.where(table, metric="error", split="train")):
+        missed = float(part[["end_a", "end_b"]].to_numpy().mean())
+        if missed > UNTRAINED:
+            yield f"{name} itself misses {findings.number(missed)} of the training labels: these barriers say little."
 
 
 def figure(table: DataFrame) -> Figure:

@@ -106,6 +106,9 @@ def job(snakemake: Any) -> Iterator[Job]:
             record.write(snakemake.log[0], snakemake.output, this.store, this.sources)
             logging.info("made %s, found %s", this.store.made, this.store.found)
             logging.info("ends")
+        except KeyboardInterrupt:
+            logging.info("interrupted")
+            sys.exit(130)
         except Exception as error:
             if type(error).__module__.startswith("onebasin"):
                 print(f"error: {error}", file=log)
