@@ -69,13 +69,14 @@ def train_networks(job: Job) -> None:
             "network",
             {**shaped_by(job, dataset, seed, "train"), "shared": shared},
             kept(checkpoints, table),
-            partial(_train, job, dataset, seed, shared, checkpoints, table, work),
+            partial(_train, job, dataset, address, checkpoints, table, work),
         )
 
 
 def _train(
-    job: Job, dataset: Dataset, seed: int, shared: int | None, checkpoints: Mapping[int, str], table: str, work: Path
+    job: Job, dataset: Dataset, address: Mapping[str, Any], checkpoints: Mapping[int, str], table: str, work: Path
 ) -> None:
+    seed, shared = address["seed"], address.get("shared")
     randomness = address_of(job, seed)
     train.train(
         network.initialised(job.params.architecture, job.width, dataset, randomness),
@@ -88,6 +89,7 @@ def _train(
         metadata=about(job, seed),
         device=job.device,
         branch=None if shared is None else (shared, "child"),
+        title=network.spell(address),
     )
 
 
