@@ -63,13 +63,14 @@ def planned_jobs(root: Path, config: Mapping[str, Any], shares: int) -> list[tup
     return [(rule, Planned(**wildcards)) for rule, wildcards in json.loads(done.stdout)]
 
 
-def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int) -> str:
-    """Return a line for each rule, and their sum.
+def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int, cores: int) -> str:
+    """Return a line for each rule, their sum, and how long all takes.
 
     Args:
         jobs: the rule and the wildcards of each.
         work: by rule.
         threads: of a job that has a model.
+        cores: of the machine.
     """
     costs = defaultdict(list)
     for rule, wildcards in jobs:
@@ -82,17 +83,28 @@ def table_of_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work],
     lines = []
     for rule, each in costs.items():
         seconds_of, cpu, gpu = zip(*each, strict=True)
-        lines.append((rule, len(each), sum(cpu) / 3600, sum(gpu) / 3600, max(seconds_of) / 3600))
+        lines.append((rule, len(each), sum(cpu), sum(gpu), max(seconds_of)))
     _, numbers, cpus, gpus, longest = zip(*lines, strict=True)
-    table = [f"{'rule':24}{'jobs':>8}{'CPU-hours':>12}{'GPU-hours':>12}{'longest job, h':>16}"]
-    for name, *columns in [*lines, ("all", sum(numbers), sum(cpus), sum(gpus), max(longest))]:
-        table.append("{:24}{:8d}{:12.2f}{:12.2f}{:16.2f}".format(name, *columns))
-    return "\n".join(table)
+    total = (sum(cpus), sum(gpus), max(longest))
+    table = [f"{'rule':24}{'jobs':>8}{'CPU time':>12}{'GPU time':>12}{'longest job':>14}"]
+    for name, number, *times in [*lines, ("all", sum(numbers), *total)]:
+        table.append("{:24}{:8d}{:>12}{:>12}{:>14}".format(name, number, *map(spell_time, times)))
+    if total[1]:
+        return "\n".join([*table, f"about {spell_time(max(total[1:]))} on one GPU"])
+    return "\n".join([*table, f"about {spell_time(max(total[0] / cores, total[2]))} on {cores} cores"])
+
+
+def spell_time(seconds: float) -> str:
+    """Write a time in the unit that suits it."""
+    for unit, size in (("s", 1), ("min", 60)):
+        if seconds < 100 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.{1 if seconds < 360_000 else 0}f} h"
 
 
 def print_cost(jobs: Sequence[tuple[str, Planned]], work: Mapping[str, Work], threads: int, log: str) -> None:
-    """Print the table of costs, and write it to a log; arguments as for ``table_of_cost``."""
-    table = table_of_cost(jobs, work, threads)
+    """Print the table of costs on this machine, and write it to a log; arguments as for ``table_of_cost``."""
+    table = table_of_cost(jobs, work, threads, len(os.sched_getaffinity(0)))
     Path(log).write_text(f"{table}\n", encoding="utf-8")
     print(table)
 

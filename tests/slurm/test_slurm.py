@@ -139,7 +139,7 @@ def test_jobs_that_are_cancelled_killed_requeued_or_too_slow_and_a_controller_th
     finish(workplace, process)
     assert tables(workplace) == tables(undisturbed)
     for seed in SEEDS:
-        assert "continuing after epoch" in log_of(workplace, f"train/mlp/width4/seed{seed}"), seed
+        assert "continues at epoch" in log_of(workplace, f"train/mlp/width4/seed{seed}"), seed
     said = (workplace.folder / "snakemake.log").read_text()
     assert {"CANCELLED", "FAILED", "TIMEOUT"} == set(re.findall(r"SLURM status is: '(\w+)'", said))
     assert "Restarts=1" in slurm.run("scontrol", "show", "job", str(number))

@@ -82,6 +82,7 @@ def opened(folder, **changes):
         "permutations": [{"method": "by-weights"}],
         "data": ["first"],
         "share": (1, 1),
+        "evaluations": 12,
         **changes,
     }
     inputs = {

@@ -234,7 +234,7 @@ def test_training_in_parts_equals_training_in_one(tmp_path, caplog, name, device
         assert os.listdir(parts) == [".work"]
     caplog.set_level(logging.INFO)
     model = run(parts, settings, network(**options), device=device)
-    assert "continuing after epoch 3" in caplog.text
+    assert "continues at epoch 4" in caplog.text
     assert torch.equal(flat(model), expected)
     assert results(parts) == results(whole)
 
@@ -418,7 +418,7 @@ def test_a_masked_training_in_parts_equals_training_in_one(tmp_path, caplog):
             run(tmp_path / "parts", settings, **options)
     caplog.set_level(logging.INFO)
     run(tmp_path / "parts", settings, **options)
-    assert "continuing after epoch 3" in caplog.text
+    assert "continues at epoch 4" in caplog.text
     assert results(tmp_path / "parts") == results(tmp_path / "whole")
 
 
@@ -493,7 +493,7 @@ def test_new_commit_alone_continues(tmp_path, caplog):
         run(tmp_path, metadata={"commit": "a"})
     caplog.set_level(logging.INFO)
     run(tmp_path, metadata={"commit": "b"})
-    assert "continuing after epoch 2" in caplog.text
+    assert "continues at epoch 3" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "checkpoint missing", "checkpoint truncated"])

@@ -11,6 +11,7 @@ import yaml
 
 from onebasin import data, models
 from workflow.estimate import COMPILATION_MB, COMPILATION_S, CPU, DATA_SETS, Amount, Estimate, Work
+from workflow.plan import Planned, spell_time, table_of_cost
 from workflow.validation import TEXTS
 
 ROOT = Path(__file__).parents[2]
@@ -160,8 +161,10 @@ def test_every_rule_asks_for_what_its_work_takes_or_is_local():
 def test_the_cost_of_a_study_is_printed_from_the_plan_alone(workplace):
     config = {"study": "costly", "resources": {"gpu": 1, "threads": 4}, "experiments": ["width"]}
     output = workplace.snakemake("cost", *workplace.configure(config))
+    hours = {"s": 1 / 3600, "min": 1 / 60, "h": 1}
     rows = {
-        row[0]: [float(value) for value in row[1:]] for row in re.findall(r"^(\w+)" + r" +([\d.]+)" * 4, output, re.M)
+        name: [int(jobs), *(float(value) * hours[unit] for value, unit in re.findall(r"([\d.]+) (\w+)", times))]
+        for name, jobs, times in re.findall(r"^(\w+) +(\d+)((?: +[\d.]+ (?:s|min|h)){3})$", output, re.M)
     }
     assert [rows[name][0] for name in ("data", "train", "align", "width_measure", "width_table")] == [1, 9, 9, 9, 1]
     for column in range(3):
@@ -171,4 +174,13 @@ def test_the_cost_of_a_study_is_printed_from_the_plan_alone(workplace):
     assert rows["train"][2] > 0 and rows["data"][2] == rows["width_table"][2] == 0
     assert rows["train"][1] == pytest.approx(4 * rows["train"][2], abs=0.03)
     (log,) = (path for path in (workplace.folder / "results/costly").rglob("*") if path.is_file())
-    assert log.read_text() in output
+    assert output.endswith(log.read_text())
+    said = [line for line in output.splitlines() if not line.startswith(("Using workflow", "Config file"))]
+    assert len(said) == len(rows) + 2 and re.fullmatch(r"about [\d.]+ (min|h) on one GPU", said[-1])
+
+
+def test_times_are_in_the_unit_that_suits_them():
+    times = [spell_time(seconds) for seconds in (4, 90, 150, 5400, 7200, 400_000)]
+    assert times == ["4 s", "90 s", "2 min", "90 min", "2.0 h", "111 h"]
+    jobs, work = [("width_table", Planned())] * 10, {}
+    assert table_of_cost(jobs, work, 1, cores=2).splitlines()[-1] == "about 20 s on 2 cores"

@@ -133,9 +133,12 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate()
     assert output.splitlines()[-1] == progress.INTERRUPTED and "Traceback" not in output and "epoch" not in output
+    log = workplace.results / "logs/train/mlp/width4/all.log"
+    assert "seed 0, epoch 1/150: " in log.read_text() and log.read_text().endswith(" interrupted\n")
     finished = len(list(store.glob("*/*.json")))
     assert 1 <= finished < 4
     assert run(workplace, slow, "--cores", 2)["network"] == 4 - finished
+    assert "seed 0, epoch" not in log.read_text() and "seed 3, epoch 150/150: " in log.read_text()
 
 
 def test_results_travel(three_seeds, tmp_path):

@@ -301,6 +301,10 @@ class Measurement:
             found["output_layer"] = pruning_of(wildcards)["output_layer"]
         return stable(found)
 
+    def evaluations(self, wildcards):
+        """How many mixtures of networks it measures, about."""
+        return self.amount(wildcards).evaluations
+
     def amount(self, wildcards):
         """What a job does."""
         methods, frames = self.methods(wildcards), self.frames(wildcards)

@@ -1,7 +1,7 @@
 """What the study costs, from the plan alone.
 
 Needs: nothing, and no job of the study runs.
-Makes: a table on the terminal, and in its log: jobs, CPU-hours and GPU-hours of each rule.
+Makes: a table on the terminal, and in its log: jobs, CPU time and GPU time of each rule.
 """
 
 from workflow.plan import planned_jobs, print_cost

@@ -77,6 +77,7 @@ for room in ROOMS.values():
                 permutations=of_inputs(measured.permutations),
                 data=list(room.needs.data),
                 share=of_outputs(share_of),
+                evaluations=of_outputs(measured.evaluations),
             script:
                 "../scripts/measure.py"
 

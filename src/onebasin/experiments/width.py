@@ -4,10 +4,9 @@ The barrier against the width of the networks. *None*: no permutation. *Weak*: *
 *Strong*: *a* and *b* both permuted to match a third network, the reference, every triple; nothing was done to match
 *a* and *b* with each other; or one permutation for each network into a frame common to all. Networks count as
 connected where the mean of the error barriers and the upper end of its 95 % interval lie below 0.02, as not connected
-where the lower end does not, and else as not decided; on training and on test images apart.
-Error above, loss below; filled marks are training data,
-open ones test data; an interval that goes on beyond the axis, down to 0 as well, ends in an arrow. Where the networks
-themselves err more than a tenth of the time, a thin line says how much.
+where the lower end does not, and else as not decided; on training and on test images apart. Error above, loss below;
+filled marks are training data, open ones test data; an interval that goes on beyond the axis, down to 0 as well, ends
+in an arrow. Where the networks themselves err more than a tenth of the time, a thin line says how much.
 """
 
 from __future__ import annotations

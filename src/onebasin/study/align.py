@@ -110,10 +110,13 @@ def align(job: Job) -> None:
         images = stage.get("data", "first")
         permutations: dict[tuple[int, ...], Permutation] = {}
         rows = []
-        for pair, found, row in _matched(job.store, networks, method, (first, second), pairs, images):
+        title = ", ".join(filter(None, [method.name, network.spell(stage)]))
+        matched = _matched(job.store, networks, method, (first, second), pairs, images)
+        for number, (pair, found, row) in enumerate(matched, start=1):
             permutations[pair] = found
             rows.append(row)
-            log.info("%s", row)
+            reached = number, len(pairs), *pair, row["objective"], row["seconds"]
+            log.info("%s, pair %d of %d, seeds %d and %d: objective %.6g, %.2f s", title, *reached)
         _write(networks, method, stage, (target, table), permutations, rows)
 
 
@@ -196,8 +199,9 @@ def frames(job: Job) -> None:
     networks = open_networks(job)
     states = networks.at({})
     targets = zip(job.output.permutations, job.output.tables, strict=True)
-    for settings, (target, table) in zip(job.params.frames, targets, strict=True):
+    for number, (settings, (target, table)) in enumerate(zip(job.params.frames, targets, strict=True), start=1):
         method = Method.of(settings)
+        log.info("frame %d of %d: %s", number, len(job.params.frames), method.name)
         seen = networks.images["first"], networks.labels["first"]
         make = partial(match.frame, networks.model, networks.symmetry, states, settings, *seen)
         found, memory = match.stored_frame(job.store, networks.shaped_by, states, settings, networks.device, make)

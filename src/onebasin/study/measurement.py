@@ -14,6 +14,7 @@ from onebasin.landscape import evaluate, repair
 from onebasin.landscape.barrier import Point
 from onebasin.landscape.interpolate import State, line
 from onebasin.study.store import Store
+from onebasin.study.tally import Tally
 
 Row = dict[str, Any]
 
@@ -29,6 +30,7 @@ class Measurement:
         device: where to compute.
         store: of finished pieces.
         shaped_by: what of the model shapes what is measured.
+        tally: of the mixtures that the job measures.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Measurement:
         device: str,
         store: Store,
         shaped_by: Mapping[str, Any],
+        tally: Tally,
     ) -> None:
         self.model = model
+        self.tally = tally
         self.store = store
         self.shaped_by = {**shaped_by, "data": dataset.digest, "version": versions.of("mixtures")}
         self.settings = settings
@@ -77,7 +81,9 @@ class Measurement:
         def make() -> dict[str, Any]:
             return {split: list(values.rows()) for split, values in self._measure(states, weights, name).items()}
 
-        for split, rows in self.store.value("mixtures", shaped_by, make).items():
+        found = self.store.value("mixtures", shaped_by, make)
+        self.tally.add(len(weights))
+        for split, rows in found.items():
             for mixture, columns in zip(weights.tolist(), rows, strict=True):
                 yield mixture, {"split": split, **columns}
 

@@ -69,3 +69,8 @@ def initialised(
     if architecture.get("initialisation") != "factory":
         models.initialise(model, seeding.generator(*address, "initialisation"))
     return model
+
+
+def spell(address: Mapping[str, Any]) -> str:
+    """Say which network, or which stage, an address is: seed 2, level 1."""
+    return ", ".join(f"{name} {value}" for name, value in address.items())

@@ -138,4 +138,5 @@ def _train(
         start=job.params.pruning["rewind"],
         mask=mask,
         warmup_again=job.params.pruning["warmup_again"],
+        title=network.spell(address),
     )

@@ -22,6 +22,7 @@ from onebasin.study import match, network
 from onebasin.study.job import Job
 from onebasin.study.measurement import Measurement
 from onebasin.study.shares import share
+from onebasin.study.tally import Tally
 from onebasin.symmetry import Symmetry
 
 Item = TypeVar("Item")
@@ -72,7 +73,8 @@ class Study:
     Args:
         job: its params name the files of its inputs, in their order: `networks`, `masks` and `permutations`, by their
             addresses; `frames`, by their settings; `data`, the data sets. Besides: `architecture`, `seeds`, `pairs`,
-            `last_epoch`, `stages`, `methods` (their settings) and `settings`, how networks are measured.
+            `last_epoch`, `stages`, `methods` (their settings), `settings`, how networks are measured, and
+            `evaluations`, how often about.
     """
 
     def __init__(self, job: Job) -> None:
@@ -97,6 +99,7 @@ class Study:
         self._data = dict(zip(params.data, job.input.data, strict=True))
         self._read: dict[str, Any] = {}
         self._measurements: dict[str, Measurement] = {}
+        self._tally = Tally("mixtures of networks measured", params.evaluations)
         self._at_width: dict[int, AtWidth] = {}
 
     @property
@@ -214,7 +217,7 @@ class Study:
         if name not in self._measurements:
             own = {"architecture": self._job.params.architecture, "width": self.configuration["width"]}
             self._measurements[name] = Measurement(
-                self.model, self.dataset(name), self.settings, self.device, self._job.store, own
+                self.model, self.dataset(name), self.settings, self.device, self._job.store, own, self._tally
             )
         return self._measurements[name]
 

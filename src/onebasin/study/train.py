@@ -78,7 +78,7 @@ def train_networks(job: Job) -> None:
             "network",
             {**shaped_by(job, dataset, seed, "train"), "shared": shared},
             kept(checkpoints, table),
-            partial(_train, job, dataset, seed, shared, checkpoints, table, work),
+            partial(_train, job, dataset, address, checkpoints, table, work),
         )
         if shared is None:
             *_, last = tables.rows(table, "training")
@@ -87,8 +87,9 @@ def train_networks(job: Job) -> None:
 
 
 def _train(
-    job: Job, dataset: Dataset, seed: int, shared: int | None, checkpoints: Mapping[int, str], table: str, work: Path
+    job: Job, dataset: Dataset, address: Mapping[str, Any], checkpoints: Mapping[int, str], table: str, work: Path
 ) -> None:
+    seed, shared = address["seed"], address.get("shared")
     randomness = address_of(job, seed)
     train.train(
         network.initialised(job.params.architecture, job.width, dataset, randomness),
@@ -101,6 +102,7 @@ def _train(
         metadata=about(job, seed),
         device=job.device,
         branch=None if shared is None else (shared, "child"),
+        title=network.spell(address),
     )
 
 

@@ -49,6 +49,7 @@ def train(
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
     save_every_s: float = 1.0,
+    title: str = "",
 ) -> None:
     """Train a network in place; write its checkpoints and the table of its epochs.
 
@@ -75,6 +76,7 @@ def train(
         mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
         warmup_again: whether the warmup begins at `start`, not at 0.
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
+        title: with which its lines in the log begin, such as which network it is.
 
     Raises:
         TrainingError: the loss is not finite, or the network cannot be compiled; no file has been written under its
@@ -114,8 +116,11 @@ def train(
         if epoch in checkpoints:
             checkpoint.save(resume.kept_file(work, epoch), model.state_dict(), about | {"epoch": epoch})
 
+    prefix = f"{title}, " if title else ""
     done, rows = resume.restore(work, identity, checkpoints, model, optimizer, device)
-    if done == 0:
+    if done:
+        log.info("%scontinues at epoch %d", prefix, done + 1)
+    else:
         done = start
         keep(start)
     warmup_after = start if warmup_again else 0
@@ -142,7 +147,8 @@ def train(
                 seconds = round(time.perf_counter() - began, 4)
                 rows.append([epoch, lr, train_loss, train_error, test_loss, test_error, seconds])
                 log.info(
-                    "epoch %d/%d: lr %.4g, train loss %.4f error %.4f, test loss %.4f error %.4f, %.2f s",
+                    "%sepoch %d/%d: lr %.4g, train loss %.4f error %.4f, test loss %.4f error %.4f, %.2f s",
+                    prefix,
                     epoch,
                     settings.epochs,
                     lr,

@@ -105,7 +105,6 @@ def restore(
     model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
     for name, tensor in optimizer.state.items():
         tensor.copy_(tensors[f"optimizer/{name}"])
-    log.info("continuing after epoch %d", epoch)
     return epoch, rows
 
 
