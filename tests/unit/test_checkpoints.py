@@ -93,6 +93,9 @@ def walk(tmp_path_factory):
     (images, labels), (other, expected) = ((raw / 16, y) for raw, y in map(dataset.raw, ("train", "test")))
     names = ("train_images", "train_labels", "test_images", "test_labels")
     torch.save(dict(zip(names, (images, labels, other, expected), strict=True)), folder / "own_data.pt")
+    flat, hot = images[:60, 0], torch.eye(10, dtype=torch.int64)[labels[:60]]
+    torch.save({"images": flat, "labels": labels[:60]}, folder / "flat.pt")
+    torch.save({"images": images[:60], "labels": hot}, folder / "onehot.pt")
     sys.path.insert(0, str(folder))
     import own_net
 
@@ -250,8 +253,8 @@ def test_a_language_model_on_a_folder_of_texts(there, tmp_path, capsys, monkeypa
 
 
 ERRORS = [
-    (["barrier", "a.pt"], "give at least 2 files of networks after the model; 1 were given"),
-    (["diagnose", "a.pt", "b.pt", "c.pt"], "files of networks after the model; 3 were given"),
+    (["barrier", "a.pt"], "give at least 2 files of networks after the model, not 1"),
+    (["diagnose", "a.pt", "b.pt", "c.pt"], "give 2 files of networks after the model, not 3"),
     (["barrier", "a.pt", "missing.pt"], "missing.pt cannot be read"),
     (["barrier", "width=8", "a.pt", "b.pt"], "a.pt does not fit the model"),
     (["barrier", "depth=8", "a.pt", "b.pt"], "unexpected keyword argument 'depth'"),
@@ -261,6 +264,9 @@ ERRORS = [
     (["barrier", "a.pt", "b.pt", "--normalise", "half"], "--normalise 'half': give channels, none, or MEAN/STD"),
     (["barrier", "a.pt", "b.pt", "--normalise", "1,2/1,2"], "normalise.mean has 2 numbers, the images have 1 channels"),
     (["barrier", "a.pt", "b.pt", "--images", "0"], "--images 0: give a number of at least 1"),
+    (["barrier", "a.pt", "b.pt", "--plot", "x.foo"], "--plot x.foo: give a name that ends in .png, .pdf, .svg"),
+    (["barrier", "a.pt", "b.pt", "--data", "flat.pt"], "is the axis of channels missing (images[:, None])?"),
+    (["barrier", "a.pt", "b.pt", "--data", "onehot.pt"], "labels have shape [60, 10]: give one class an image"),
     (["barrier", "a.pt", "b.pt", "--points", "1"], "a curve needs at least 2 points, not 1"),
     (["barrier", "a.pt", "b.pt", "--device", "nowhere"], "--device nowhere"),
     (["barrier", "a.pt", "b.pt", "--csv", "a.pt"], "a.pt is a file that was read"),

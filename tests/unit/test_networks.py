@@ -141,6 +141,8 @@ def test_a_diagnosis_has_every_subject_with_the_numbers_of_its_sentence(trained,
     assert shown["none"]["test_error"] == pytest.approx(onebasin.barrier.barrier(curve, "error"))
     has_statistics = any(key.endswith("running_mean") for key in states[0])
     assert ("no running statistics" in found["statistics"].sentence) != has_statistics
+    assert ("--correction reset" in found["next"].sentence) == has_statistics
+    assert ("measured anew it is" in found["barriers"].sentence) == has_statistics
     parameters = sum(value.numel() for value in model.parameters())
     assert found["share"].numbers["parameters"] == parameters
     assert found["objective"].numbers["planted_units"] <= 1

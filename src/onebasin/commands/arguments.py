@@ -50,14 +50,14 @@ class Given:
         return names if len(set(names)) == len(names) else [str(path) for path in self.paths]
 
 
-def add_networks(command: argparse.ArgumentParser) -> None:
-    """Add the arguments of a command that works on files of networks."""
+def add_networks(command: argparse.ArgumentParser, files: str = "two or more files") -> None:
+    """Add the arguments of a command that works on so many files of networks."""
     command.add_argument("model", metavar="MODEL", help=MODEL)
     command.add_argument(
         "arguments",
         nargs="+",
         metavar="KEY=VALUE … FILE …",
-        help="keyword arguments of the function, then two or more files of networks: safetensors, an index.json with "
+        help=f"keyword arguments of the function, then {files} of networks: safetensors, an index.json with "
         "its shards, or what torch.save wrote",
     )
     command.add_argument(
@@ -106,10 +106,12 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
     from onebasin import foreign
     from onebasin.commands import data
 
+    if ":" not in given.model:
+        raise ValueError(f"{given.model!r} is no model: give package.module:function first, then its options and files")
     options, paths = split(given.arguments)
     if len(paths) < least or (most is not None and len(paths) > most):
         wanted = f"{least} files of networks" if least == most else f"at least {least} files of networks"
-        raise ValueError(f"give {wanted} after the model; {len(paths)} were given")
+        raise ValueError(f"give {wanted} after the model, not {len(paths)}")
     try:
         device = torch.device(given.device)
         torch.empty(0, device=device)
@@ -125,7 +127,25 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
     if given.images is not None and given.images < 1:
         raise ValueError(f"--images {given.images}: give a number of at least 1")
     train, test = (dataset.tensors(split, limit=given.images, device=device) for split in ("train", "test"))
+    _evaluate(model, states[0], train[0][:2])
     return Given(model, dataset, paths, list(originals), list(wrappings), states, train, test)
+
+
+def _evaluate(model: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> None:
+    """Refuse data that the model does not take."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            torch.func.functional_call(model, dict(state), (images,))
+    except Exception as error:  # whatever a foreign module raises
+        shape = list(images.shape[1:])
+        missing = "; is the axis of channels missing (images[:, None])?" if len(shape) == 2 else ""
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        raise ValueError(
+            f"the model does not take images of shape {shape}, which --data has: {type(error).__name__}: {reason}"
+            f"{missing}"
+        ) from error
 
 
 def split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[Path]]:

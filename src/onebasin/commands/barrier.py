@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+PLOTS = (".png", ".pdf", ".svg")
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     command = commands.add_parser(
@@ -48,6 +51,8 @@ def run(given: argparse.Namespace) -> None:
     from onebasin.networks.merge import CORRECTED_IMAGES
 
     correction = given.correction or "none"
+    if given.plot and Path(given.plot).suffix not in PLOTS:
+        raise ValueError(f"--plot {given.plot}: give a name that ends in {', '.join(PLOTS)}")
     with progress.shown():
         brought = arguments.networks(given)
         for name in filter(None, (given.plot, given.csv)):
@@ -76,13 +81,14 @@ def run(given: argparse.Namespace) -> None:
     if given.plot:
         _plot(measured, Path(given.plot))
         written.append(given.plot)
+    ends = _ends(brought)
     result = {
         "networks": dict(enumerate(brought.names)),
         "correction": correction,
         "barriers": found.to_dict("records"),
         "files": written,
     }
-    lines = [f"{index}: {name}" for index, name in enumerate(brought.names)]
+    lines = [f"{index}: {name}, error {errors} (train / test)" for index, (name, errors) in enumerate(ends.items())]
     lines += [_table(found), *(f"wrote {path}" for path in written), *advice(brought.model, correction)]
     arguments.show(given, result, "\n".join(lines))
 
@@ -97,6 +103,18 @@ def advice(model: Any, correction: str) -> list[str]:
         "The model has batch norm, whose running statistics fit no mixture of networks; --correction reset measures "
         "them anew."
     ]
+
+
+def _ends(brought: arguments.Given) -> dict[str, str]:
+    """Return the errors of the networks as they are, by their names."""
+    from torch import eye, float64
+
+    from onebasin.landscape.evaluate import measure
+
+    splits = {"train": brought.train, "test": brought.test}
+    values = measure(brought.model, brought.states, eye(len(brought.states), dtype=float64), splits)
+    errors = zip(values["train"].error, values["test"].error, strict=True)
+    return {name: f"{train:.4f} / {test:.4f}" for name, (train, test) in zip(brought.names, errors, strict=True)}
 
 
 def _table(found: pd.DataFrame) -> str:
@@ -124,6 +142,6 @@ def _plot(measured: pd.DataFrame, path: Any) -> None:
             for (way, method), part in lines[lines["split"] == split].groupby(["path", "method"], sort=False)
         }
         plot(named, "error", axes)
-        axes.set_title(split)
+        axes.set_ylabel(f"error, {split}")
     with atomic(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150)
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150)

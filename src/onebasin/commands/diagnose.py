@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Look at what can keep two networks apart; say what was found, in numbers, and what to try next.",
         epilog="example: onebasin diagnose own_net:build width=64 a.pt b.pt --data own_data.pt",
     )
-    arguments.add_networks(command)
+    arguments.add_networks(command, "two files")
     command.set_defaults(run=run)
 
 

@@ -23,7 +23,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     arguments.add_networks(command)
     add_method(command)
     add_correction(command, "of the mean: reset (running statistics of batch norm) or repair (default: none)")
-    command.add_argument("--weights", metavar="W,W,…", help="the share of each network (default: equal)")
+    command.add_argument(
+        "--weights", metavar="W,W,…", help="the share of each network, scaled to sum to one (default: equal)"
+    )
     command.add_argument("--out", required=True, metavar="FILE", help="file of the merged network: .safetensors or .pt")
     command.set_defaults(run=run)
 

@@ -1,7 +1,7 @@
 """Data sets of images to classify, or of text to go on with, held in memory as one tensor per split."""
 
 from onebasin.data import file
-from onebasin.data.dataset import NORMALISATIONS, DataError, Dataset, open_, save
+from onebasin.data.dataset import NORMALISATIONS, DataError, Dataset, normalised, open_, save
 from onebasin.data.sources import CONTEXT, DATASETS, IMAGE_SIZE, load
 from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, stratified_split, vary
 
@@ -17,6 +17,7 @@ __all__ = [
     "file",
     "hold_out",
     "load",
+    "normalised",
     "open_",
     "save",
     "stratified_split",

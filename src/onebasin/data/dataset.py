@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,19 @@ class Dataset:
             raise ValueError(f"limit must be at least 1, not {limit}")
         images, labels = self.raw(split)
         return self.normaliser(device)(images[:limit].to(device)), labels[:limit].to(device)
+
+
+def normalised(dataset: Dataset, setting: Normalisation) -> Dataset:
+    """Return a data set of which networks see what a config asks for.
+
+    Args:
+        dataset: the data set.
+        setting: as its `normalisation`; or "auto", which leaves that as it is.
+
+    Raises:
+        DataError: the setting does not fit the images.
+    """
+    return dataset if setting == "auto" else replace(dataset, normalisation=setting)
 
 
 def save(dataset: Dataset, path: str | Path) -> None:

@@ -86,6 +86,10 @@ def dataset(name: str, parts: Mapping[str, Tensor | np.ndarray], seed: int = 0) 
         images, labels = _tensor(key, parts[key]), _labels(of_labels, _tensor(of_labels, parts[of_labels]))
         if len(images) != len(labels):
             raise DataError(f"there are {len(images)} {key} and {len(labels)} {of_labels}: give as many of both")
+        if labels.ndim == 2 and (images.is_floating_point() or images.shape != labels.shape):
+            raise DataError(
+                f"{of_labels} have shape {list(labels.shape)}: give one class an image, [n]; of one-hot ones argmax(1)"
+            )
         given |= {key: _images(key, images, text=labels.ndim == 2), of_labels: labels}
     first = min(int(tensor.min()) for key, tensor in given.items() if key.endswith("labels"))
     if first < 0 or (first > 0 and labels.ndim == 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,36 +157,47 @@ def _function(pair: _Pair) -> Finding:
 
 
 def _barriers(pair: _Pair) -> Finding:
-    numbers: dict[str, Any] = {}
-    weights = line(pair.points)
-    for method in ("none", *pair.matches):
-        values = measure(pair.model, pair.moved(method), weights, {"train": pair.train, "test": pair.test})
-        numbers[method] = {
-            f"{split}_{metric}": _height(weights, getattr(one, metric).tolist())
-            for split, one in values.items()
-            for metric in ("error", "loss")
-        }
-    best = min(pair.matches, key=lambda method: numbers[method]["train_error"])
-    lowest = numbers[best]["train_error"]
-
-    def told(method: str) -> str:
-        return f"{numbers[method]['train_error']:.3f} / {numbers[method]['test_error']:.3f}"
-
-    sentence = (
-        f"The error barrier, train / test, is {told('none')} as given, {told('weights')} after weight matching and "
-        f"{told('activations')} after activation matching; below {CONNECTED} counts as connected."
-    )
+    numbers = {method: _rises(pair, method, "none") for method in ("none", *pair.matches)}
+    judged = numbers
+    sentence = f"The error barrier, train / test, is {_told(numbers)}; below {CONNECTED} counts as connected."
     advice = []
-    if numbers["none"]["train_error"] < CONNECTED:
+    # Stale statistics of batch norm hide what permutations do.
+    with suppress(repair.RepairError):
+        judged = {method: _rises(pair, method, "reset") for method in numbers}
+    if judged != numbers:
+        sentence += f" With running statistics measured anew it is {_told(judged)}."
+        advice.append("The model has batch norm: measure the statistics of every mean anew (--correction reset).")
+    lowest = min(judged[method]["train_error"] for method in pair.matches)
+    if judged["none"]["train_error"] < CONNECTED:
         advice.append(
             "The two are connected without a permutation, as networks are that share a part of their training."
         )
     elif lowest > CONNECTED:
         advice.append(
-            "No permutation that was found connects the two: try --method sinkhorn, which learns one through the loss. "
-            "Wider networks connect more easily."
+            "No permutation that was found connects the two: try `barrier --align sinkhorn`, which learns one through "
+            "the loss. Wider networks connect more easily."
         )
-    return Finding("barriers", sentence, {**numbers, "best": best}, tuple(advice))
+    return Finding("barriers", sentence, {**numbers, "reset": judged}, tuple(advice))
+
+
+def _rises(pair: _Pair, method: str, correction: str) -> dict[str, float]:
+    """Return the barriers of errors and losses on both splits."""
+    weights, ends = line(pair.points), pair.moved(method)
+    correct = repair.correction(correction, pair.model, ends, pair.train[0][:FITTED_IMAGES])
+    values = measure(pair.model, ends, weights, {"train": pair.train, "test": pair.test}, correct=correct)
+    return {
+        f"{split}_{metric}": _height(weights, getattr(one, metric).tolist())
+        for split, one in values.items()
+        for metric in ("error", "loss")
+    }
+
+
+def _told(rises: Mapping[str, Mapping[str, float]]) -> str:
+    none, weights, activations = (
+        f"{rises[method]['train_error']:.3f} / {rises[method]['test_error']:.3f}"
+        for method in ("none", "weights", "activations")
+    )
+    return f"{none} as given, {weights} after weight matching and {activations} after activation matching"
 
 
 def _statistics(pair: _Pair) -> Finding:
@@ -210,10 +222,7 @@ def _statistics(pair: _Pair) -> Finding:
         f"{stale:.3f} of the test labels after activation matching, and {reset:.3f} once they are measured anew on "
         f"training images ({plain['stale']['error']:.3f} and {plain['reset']['error']:.3f} without a permutation)."
     )
-    advice = (
-        ["Reset the statistics of every mean of these networks (--correction reset)."] if stale - reset > GAIN else []
-    )
-    return Finding("statistics", sentence, numbers, tuple(advice))
+    return Finding("statistics", sentence, numbers)
 
 
 def _variance(pair: _Pair) -> Finding:

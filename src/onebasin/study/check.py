@@ -19,6 +19,7 @@ from torch import nn
 
 from onebasin import data, foreign, seeding, symmetry
 from onebasin.data import Dataset
+from onebasin.files import FileError
 from onebasin.study import network
 
 
@@ -40,17 +41,26 @@ def check(request: Mapping[str, Any]) -> dict[str, Any]:
                 symmetry.discover(model, dataset.tensors("train")[0], verify=False)
                 for name, path in networks:
                     key = name
-                    foreign.fit(model, foreign.read(path), path)
+                    _fit(model, path, item, width)
             batch_norm += [item["key"]] * _has_running_statistics(model)
     except ValueError as error:
         return {"key": key, "problem": " ".join(str(error).split())}
     return {"batch_norm": batch_norm}
 
 
+def _fit(model: nn.Module, path: str, item: Mapping[str, Any], width: int) -> None:
+    """Hold a file against the model; say at which width that was built, for a factory may have another default."""
+    state = foreign.read(path)
+    try:
+        foreign.fit(model, state, path)
+    except FileError as error:
+        raise FileError(f"{error}; the model was built with width {width}, of {item['key']}.widths") from None
+
+
 def _two_images(settings: Mapping[str, Any]) -> Dataset:
     """Return two images and their labels, like those of the study."""
     if settings["name"] == "file":
-        dataset = replace(data.load("file", path=settings["path"]), normalisation=settings["normalise"])
+        dataset = data.normalised(data.load("file", path=settings["path"]), settings["normalise"])
         images, labels = (part[:2].repeat(2, *[1] * (part.ndim - 1))[:2] for part in dataset.raw("train"))
         return replace(dataset, train_images=images, train_labels=labels, held_out_images=None, held_out_labels=None)
     shape, classes = settings["shape"], settings["classes"]

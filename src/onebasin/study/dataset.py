@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from onebasin import data
 from onebasin.study import folders
 from onebasin.study.job import Job
@@ -20,9 +18,7 @@ def make(job: Job) -> None:
         settings["path"] = path
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
     normalisation = settings.pop("normalise", "auto")
-    dataset = data.load(**settings)
-    if normalisation != "auto":
-        dataset = replace(dataset, normalisation=normalisation)
+    dataset = data.normalised(data.load(**settings), normalisation)
     dataset = data.hold_out(data.vary(dataset, variant), held_out)
     if job.input.get("first"):
         first = data.open_(job.input.first)

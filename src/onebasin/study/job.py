@@ -85,6 +85,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     gpu = bool(snakemake.resources.get("gpu"))
     with open(snakemake.log[0], "w", encoding="utf-8", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s")
+        logging.getLogger("fontTools").setLevel(logging.WARNING)
         logging.getLogger("onebasin").addHandler(_shown(snakemake.rule))
         try:
             if gpu:
