@@ -221,7 +221,7 @@ CHECKED = {
     "unknown normalisation": (
         {"data": {"normalise": "chanels"}},
         "data.normalise",
-        "Allowed: channels, none or a section with mean and std",
+        "Allowed: auto, channels, none or a section with mean and std",
     ),
     "a mean alone": ({"data": {"normalise": {"mean": 0.5}}}, "data.normalise", "mean and std"),
     "numbers for text": (
@@ -277,7 +277,7 @@ DETAILS = {
     "empty experiments": (
         {"experiments": []},
         "experiments",
-        "pairs, width, scaling, differences, simplex, consensus, control, methods",
+        "errors, pairs, width, scaling, differences, simplex, consensus, cycles, methods, control",
     ),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),

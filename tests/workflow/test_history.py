@@ -10,6 +10,7 @@ SEEDS = (0, 1, 2, 3)
 PAIRS = list(itertools.combinations(SEEDS, 2))
 METHODS = ("weights", "activations")
 EPOCHS = (0, 1, 3)
+ENDS = {"findings", "report", "all"}
 NAMES = ("trajectory", "stability", "layers", "superposition")
 
 
@@ -96,7 +97,7 @@ def test_every_figure_is_there_and_nothing_is_left_to_do(history):
     place, config = history[0], dict(history[1])
     assert place.plan(*place.configure(config)) == {}
     config["superposition"] = {"sets": [[1, 3], [0, 3]]}
-    jobs = {"superposition_measure": 2, "superposition_table": 1, "superposition_figure": 1, "all": 1}
+    jobs = {"superposition_measure": 2, "superposition_table": 1, "superposition_figure": 1, **dict.fromkeys(ENDS, 1)}
     assert place.plan(*place.configure(config)) == jobs
     config["methods_together"] = False
     assert place.plan("superposition", *place.configure(config))["superposition_measure"] == 2 * len(METHODS)

@@ -232,7 +232,8 @@ def test_the_order_of_keys_changes_nothing(study, tiny):
 
 
 FROM_CURVES = ("pairs", "width", "scaling", "differences", "methods")
-DRAWN = {f"{name}_{kind}" for name in FROM_CURVES for kind in ("table", "figure")} | {"all"}
+ENDS = {"findings", "report", "all"}
+DRAWN = {f"{name}_{kind}" for name in FROM_CURVES for kind in ("table", "figure")} | ENDS
 TRIANGLES = {f"{name}_{kind}" for name in ("simplex", "consensus") for kind in ("measure", "table", "figure")}
 
 
@@ -273,10 +274,10 @@ def test_a_value_of_the_barrier_section_neither_retrains_nor_aligns(study, tiny)
 def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tiny):
     tiny["barrier"]["fit_images"] = 50
     again = {"consensus_measure", "consensus_table", "consensus_figure"}
-    assert study.plan(*study.configure(tiny)).keys() == again | {"all"}  # which compares corrections
+    assert study.plan(*study.configure(tiny)).keys() == again | ENDS  # which compares corrections
     del tiny["barrier"]["fit_images"]
     tiny["barrier"]["last_layer"] = True
-    assert study.plan(*study.configure(tiny)).keys() == again | {"all"}
+    assert study.plan(*study.configure(tiny)).keys() == again | ENDS
     tiny["barrier"]["correction"] = "repair"
     assert study.plan(*study.configure(tiny)) == {"width_measure": 3, **dict.fromkeys(TRIANGLES | DRAWN, 1)}
 
@@ -284,10 +285,10 @@ def test_a_correction_remeasures_and_its_settings_do_so_only_with_one(study, tin
 def test_a_value_of_an_experiment_reruns_that_experiment_alone(study, tiny):
     tiny["simplex"]["resolution"] = 4
     simplex = {"simplex_measure", "simplex_table", "simplex_figure"}
-    assert study.plan(*study.configure(tiny)) == dict.fromkeys({*simplex, "all"}, 1)
+    assert study.plan(*study.configure(tiny)) == dict.fromkeys(simplex | ENDS, 1)
     tiny["simplex"]["resolution"] = 3
     tiny["scaling"] = {"reach": 3}
-    assert study.plan(*study.configure(tiny)) == {"scaling_table": 1, "scaling_figure": 1, "all": 1}
+    assert study.plan(*study.configure(tiny)) == dict.fromkeys({"scaling_table", "scaling_figure"} | ENDS, 1)
 
 
 def test_another_data_folder_reruns_nothing(study, tiny):
@@ -328,7 +329,9 @@ def test_one_experiment_is_rebuilt_alone(study, tiny, tmp_path):
     figure = copy.results / "figures/width.png"
     assert figure.read_bytes() == (study.results / "figures/width.png").read_bytes()
     changed = {path.name for path, old in before.items() if path.stat().st_mtime_ns != old}
-    assert changed == {"width.png", "width.pdf", "width_figure.log", "width_figure.json", "width_figure.txt"}
+    assert changed == {f"width.{kind}" for kind in ("png", "pdf", "csv", "md")} | {
+        *("width_figure.log", "width_figure.json", "width_figure.txt")
+    }
 
 
 def test_waiting_jobs_are_looked_at_only_when_a_job_ends(study, tiny, tmp_path):

@@ -27,7 +27,7 @@ def test_nothing_is_left_to_do_and_a_value_reruns_its_experiment_alone(made):
     assert workplace.plan(*workplace.configure(config)) == {}
     changed = {**config, "cycles": {**config["cycles"], "limit": 2}}
     assert workplace.plan(*workplace.configure(changed)).keys() == {
-        *("cycles_measure", "cycles_table", "cycles_figure", "all")
+        *("cycles_measure", "cycles_table", "cycles_figure", "findings", "report", "all")
     }
     changed = {**config, "transfer": {**config["transfer"], "data": {"variant": "rotated"}}}
     plan = workplace.plan(*workplace.configure(changed))
@@ -35,7 +35,7 @@ def test_nothing_is_left_to_do_and_a_value_reruns_its_experiment_alone(made):
         f"{name}_{stage}" for name in ("transfer", "transfer_masks") for stage in ("measure", "table", "figure")
     }
     trained = {"second_data", "train_second", "align_transfer", "train_second_tickets"}
-    assert plan.keys() == made_again | trained | {"all"}
+    assert plan.keys() == made_again | trained | {"findings", "report", "all"}
 
 
 def test_every_path_and_cycle_is_measured(made):

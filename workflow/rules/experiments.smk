@@ -190,7 +190,6 @@ rule report:
     params:
         experiments=ASKED,
         captions={name: ROOMS[name].caption.format(**config) for name in ASKED},
-        settings=config,
     script:
         "../scripts/report.py"
 

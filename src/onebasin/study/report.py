@@ -35,7 +35,7 @@ def make(job: Job) -> None:
         for index, section in enumerate(SECTIONS, start=1)
         if (part := [room for room in made if room["section"] == section])
     ]
-    config = job.params.settings
+    config = job.config
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     )
