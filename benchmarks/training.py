@@ -162,7 +162,7 @@ class EachEpoch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Call it."""
-        if str(record.msg).startswith("epoch"):
+        if record.getMessage().startswith("epoch"):
             self.call()
 
     def __enter__(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ Schema = Mapping[str, Any]
 # Sets of networks, and stages, for which files from elsewhere can stand; all others need the training of the study.
 FROM_ELSEWHERE = {"last", "narrow"}
 
+
+DEFAULTS = Path(__file__).resolve().parents[1] / "config.yaml"
 
 # The loader in C takes a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -118,21 +121,52 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
 
 
 def check_experiment(config: Config, room: Room) -> None:
-    """Refuse widths that no model has, epochs that are never reached, and what the experiment itself refuses."""
+    """Refuse widths that no model has, epochs that are never reached, and what the experiment itself refuses.
+
+    Of defaults, what does not fit the study is dropped, in place, as long as something remains.
+    """
     section, _, key = room.needs.widths.partition(".")
-    if key == "widths":
-        check_widths(section, config[section]["widths"], config["models"])
     epochs = config["training"]["epochs"]
+    if key == "widths":
+        drop_defaults(config, section, "widths", {width for model in config["models"] for width in model["widths"]})
+        check_widths(config, section)
     used = {*room.needs.states, *room.needs.permutations}
     if section == "history":
+        drop_defaults(config, section, "epochs", range(epochs + 1))
         late = [epoch for epoch in config["history"]["epochs"] if epoch > epochs]
         if late:
             refuse("history.epochs", f"{late[0]} is not allowed. Allowed: epochs up to training.epochs, {epochs}")
     if used & {"levels", "ticket_levels", "tickets", "second_tickets"} and config["pruning"]["rewind"] >= epochs:
         rewind = config["pruning"]["rewind"]
-        refuse("pruning.rewind", f"{rewind} is not allowed. Allowed: epochs below training.epochs, {epochs}")
+        refuse_setting(
+            config, "pruning.rewind", f"{rewind} is not allowed. Allowed: epochs below training.epochs, {epochs}"
+        )
     for wrong, problem in room.check(config):
-        refuse(wrong, problem)
+        refuse_setting(config, wrong, problem)
+
+
+def drop_defaults(config: Config, section: str, key: str, fitting: Container[int]) -> None:
+    """Drop, in place, what does not fit of a list that nobody wrote, as long as something remains."""
+    if is_default(config, section, key):
+        config[section][key] = [item for item in config[section][key] if item in fitting] or config[section][key]
+
+
+def is_default(config: Config, section: str, key: str) -> bool:
+    """Return whether a setting is that of config.yaml."""
+    return config.get(section, {}).get(key) == _defaults().get(section, {}).get(key)
+
+
+@functools.cache
+def _defaults() -> Config:
+    return read(DEFAULTS)
+
+
+def refuse_setting(config: Config, key: str, problem: str) -> NoReturn:
+    """Refuse a setting of a section, and say so where nobody wrote it."""
+    section, _, rest = key.partition(".")
+    name = rest.partition("[")[0]
+    ending = f" (a default of config.yaml; set {section}: {{{name}: ...}})" if is_default(config, section, name) else ""
+    refuse(key, problem + ending)
 
 
 def trains(room: Room) -> bool:
@@ -393,13 +427,14 @@ def refuse_training(key: str, experiment: str) -> NoReturn:
     )
 
 
-def check_widths(key: str, widths: Sequence[int], models: Sequence[Mapping[str, Any]]) -> None:
+def check_widths(config: Config, section: str) -> None:
     """Refuse a width that no model has."""
-    known = {width for model in models for width in model["widths"]}
-    for index, width in enumerate(widths):
+    known = {width for model in config["models"] for width in model["widths"]}
+    for index, width in enumerate(config[section]["widths"]):
         if width not in known:
             allowed = ", ".join(map(str, sorted(known)))
-            refuse(f"{key}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}")
+            key, problem = f"{section}.widths[{index}]", f"{width} is a width of no model. Allowed: {allowed}"
+            refuse_setting(config, key, problem)
 
 
 def check_folders(name: str, data_dir: str, results: Path) -> None:

@@ -76,7 +76,7 @@ CHECKED = {
         "16, 32, 64",
     ),
     "history of a width of no model": ({"history": {"widths": [17]}}, "history.widths[0]", "16, 32, 64"),
-    "history after the end": ({"training": {"epochs": 10}}, "history.epochs", "up to training.epochs, 10"),
+    "history after the end": ({"history": {"epochs": [0, 21]}}, "history.epochs", "up to training.epochs, 20"),
     "history without an earlier epoch": ({"history": {"epochs": [20]}}, "history.epochs", "one below 20"),
     "layers rewound to an epoch that is not kept": (
         {"layers": {"epochs": [0, 3]}},
@@ -482,3 +482,22 @@ def test_a_file_in_place_of_the_networks_is_refused(workplace):
 def test_a_new_data_folder_is_allowed(plain):
     configfile = plain.configure({"data": {"name": "mnist", "data_dir": "new"}})
     assert plain.plan(*configfile)["data"] == 1
+
+
+NARROW = {"models": [{"name": "mlp", "family": "mlp", "widths": [8]}], "training": {"epochs": 3}}
+
+
+def test_defaults_that_do_not_fit_a_study_are_dropped(plain):
+    """The default study looks at the history of widths 8 and 128, up to epoch 15."""
+    plan = plain.plan(*plain.configure({**NARROW, "experiments": ["trajectory", "layers"]}))
+    assert plan["train"] == plan["align_history"] == plan["layers_measure"] == 1
+
+
+def test_where_no_default_fits_the_line_says_whose_it_is_and_what_to_write(plain):
+    line = only_line(plain.snakemake(*plain.configure({**NARROW, "experiments": ["simplex"]}), fails=True))
+    assert line == (
+        "config error: simplex.widths[0]: 64 is a width of no model. Allowed: 8 "
+        "(a default of config.yaml; set simplex: {widths: ...})"
+    )
+    line = only_line(plain.snakemake(*plain.configure({**NARROW, "experiments": ["superposition"]}), fails=True))
+    assert line.endswith("(a default of config.yaml; set superposition: {sets: ...})")

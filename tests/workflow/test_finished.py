@@ -258,7 +258,7 @@ def test_code_that_changed_is_seen(made_before):
     shutil.copytree(Path(checkpoint.__file__).parents[1], library, ignore=shutil.ignore_patterns("__pycache__"))
 
     def plan():
-        output = made_before.snakemake("--dry-run", *made_before.configure(STUDY))
+        output = made_before.snakemake("--dry-run", "--verbose", *made_before.configure(STUDY))
         return set(re.findall(r"^(?:local)?rule (\w+):$", output, re.M)) - ENDS, output
 
     assert plan()[0] == set() and "earlier code" not in plan()[1]

@@ -133,3 +133,7 @@ def test_gpus_are_asked_for_by_the_config_alone(plain):
 
 def test_lint_is_clean(plain):
     assert "Congratulations" in plain.snakemake("--lint")
+
+
+def test_the_slurm_profile_plans_without_a_number_of_jobs(plain):
+    assert plain.plan("--profile", "slurm")["train"] > 0

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import platform
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -108,6 +109,8 @@ def job(snakemake: Any) -> Iterator[Job]:
             logging.info("made %s, found %s", this.store.made, this.store.found)
             logging.info("ends")
         except KeyboardInterrupt:
+            # Whoever presses Ctrl-C twice sees no traceback of what ends meanwhile.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             logging.info("interrupted")
             sys.exit(130)
         except Exception as error:
