@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def build():
 def checkpoints(workplace, monkeypatch):
     """Two networks with batch norm, their data, and the study of the README."""
     monkeypatch.chdir(workplace.folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     dataset = data.load("digits")
     parts = {}
     for split in ("train", "test"):
@@ -47,7 +49,8 @@ def checkpoints(workplace, monkeypatch):
     section = README.partition("## Two checkpoints")[2].partition("\n## ")[0]
     study = re.search(r"^ {4}study: elsewhere\n(?:^ {4}.*\n)+", section, re.M)[0]
     Path("two.yaml").write_text("\n".join(line[4:] for line in study.splitlines()) + "\n")
-    return workplace
+    yield workplace
+    sys.modules.pop("own_net", None)  # other tests have modules of this name
 
 
 def test_a_study_of_two_checkpoints_has_the_numbers_of_the_command_line(checkpoints, capsys):
