@@ -112,11 +112,6 @@ def joined(sentences: Iterable[str]) -> str:
     return " ".join(sentence for sentence in sentences if sentence) or UNDECIDED
 
 
-def judged(row: Series) -> str:
-    """Write a mean with its interval, and what follows for the networks."""
-    return f"{mean(row)}, {row['verdict']}"
-
-
 __all__ = [
     "CONNECTED",
     "SPLITS",
@@ -128,7 +123,6 @@ __all__ = [
     "each",
     "estimate",
     "joined",
-    "judged",
     "mean",
     "number",
     "of_networks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -53,8 +53,3 @@ def listed(items: Iterable[Any]) -> str:
 def counted(count: int, noun: str) -> str:
     """Write a number of things."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def plain(names: Sequence[str]) -> list[str]:
-    """Return the names of methods as a sentence has them."""
-    return ["no permutation" if name == "none" else name for name in names]

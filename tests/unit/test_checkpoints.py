@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from onebasin import data, permutation
+from onebasin import data, networks, permutation
 from onebasin.__main__ import main
-from onebasin.commands import arguments, files, progress
+from onebasin.commands import align, arguments, files, progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -302,6 +302,10 @@ def test_options_end_where_files_begin(tmp_path, monkeypatch):
         {"width": 4, "norm": "batch"},
         [Path("epoch=3.ckpt"), Path("step=1.ckpt")],
     )
+
+
+def test_the_commands_know_the_methods_of_the_library():
+    assert set(align.METHODS) == set(networks.METHODS)
 
 
 def test_files_of_one_name_are_told_apart():

@@ -95,9 +95,9 @@ def run(given: argparse.Namespace) -> None:
 
 def advice(model: Any, correction: str) -> list[str]:
     """Say what batch norm needs, where the model has one and nothing is corrected."""
-    from torch import nn
+    from onebasin.landscape.repair import has_running_statistics
 
-    if correction != "none" or not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
+    if correction != "none" or not has_running_statistics(model):
         return []
     return [
         "The model has batch norm, whose running statistics fit no mixture of networks; --correction reset measures "

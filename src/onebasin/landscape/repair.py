@@ -146,6 +146,11 @@ def correction(
     return repair
 
 
+def has_running_statistics(model: nn.Module) -> bool:
+    """Say whether a model keeps running statistics, as batch norm does, which fit no mixture of networks."""
+    return any(getattr(module, "running_mean", None) is not None for module in model.modules())
+
+
 def deviations(model: nn.Module, state: State, images: Tensor) -> dict[str, Tensor]:
     """Return how much the outputs of each linear and convolutional layer vary.
 

@@ -20,6 +20,7 @@ from torch import nn
 from onebasin import data, foreign, seeding, symmetry
 from onebasin.data import Dataset
 from onebasin.files import FileError
+from onebasin.landscape.repair import has_running_statistics
 from onebasin.study import network
 
 
@@ -42,7 +43,7 @@ def check(request: Mapping[str, Any]) -> dict[str, Any]:
                 for name, path in networks:
                     key = name
                     _fit(model, path, item, width)
-            batch_norm += [item["key"]] * _has_running_statistics(model)
+            batch_norm += [item["key"]] * has_running_statistics(model)
     except ValueError as error:
         return {"key": key, "problem": " ".join(str(error).split())}
     return {"batch_norm": batch_norm}
@@ -67,10 +68,6 @@ def _two_images(settings: Mapping[str, Any]) -> Dataset:
     images = torch.randint(256, (2, *shape), generator=seeding.generator("check"), dtype=torch.uint8)
     labels = torch.tensor([0, classes - 1]) if len(shape) > 1 else images.long()
     return Dataset(settings["name"], images, labels, images, labels, classes)
-
-
-def _has_running_statistics(model: nn.Module) -> bool:
-    return any(getattr(module, "running_mean", None) is not None for module in model.modules())
 
 
 if __name__ == "__main__":
