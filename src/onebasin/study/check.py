@@ -55,7 +55,9 @@ def _fit(model: nn.Module, path: str, item: Mapping[str, Any], width: int) -> No
     try:
         foreign.fit(model, state, path)
     except FileError as error:
-        raise FileError(f"{error}; the model was built with width {width}, of {item['key']}.widths") from None
+        raise FileError(
+            f"{error}; the model was built with width {width}, of {item['key'].removesuffix('.factory')}.widths"
+        ) from None
 
 
 def _two_images(settings: Mapping[str, Any]) -> Dataset:
