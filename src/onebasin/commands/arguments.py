@@ -105,6 +105,7 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
 
     from onebasin import foreign
     from onebasin.commands import data
+    from onebasin.symmetry import Network, check_images
 
     if ":" not in given.model:
         raise ValueError(f"{given.model!r} is no model: give package.module:function first, then its options and files")
@@ -127,25 +128,8 @@ def networks(given: argparse.Namespace, least: int = 2, most: int | None = None)
     if given.images is not None and given.images < 1:
         raise ValueError(f"--images {given.images}: give a number of at least 1")
     train, test = (dataset.tensors(split, limit=given.images, device=device) for split in ("train", "test"))
-    _evaluate(model, states[0], train[0][:2])
+    check_images(Network(model, states[0]), *train)
     return Given(model, dataset, paths, list(originals), list(wrappings), states, train, test)
-
-
-def _evaluate(model: nn.Module, state: Mapping[str, Tensor], images: Tensor) -> None:
-    """Refuse data that the model does not take."""
-    import torch
-
-    try:
-        with torch.no_grad():
-            torch.func.functional_call(model, dict(state), (images,))
-    except Exception as error:  # whatever a foreign module raises
-        shape = list(images.shape[1:])
-        missing = "; is the axis of channels missing (images[:, None])?" if len(shape) == 2 else ""
-        reason = " ".join(str(error).split("\n\n")[0].split())
-        raise ValueError(
-            f"the model does not take images of shape {shape}, which --data has: {type(error).__name__}: {reason}"
-            f"{missing}"
-        ) from error
 
 
 def split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[Path]]:

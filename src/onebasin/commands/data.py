@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def find(given: argparse.Namespace) -> Dataset:
             f"--data {spec!r} is no file and no folder: give one, package.module:function, or the name of a data set "
             f"({named})"
         )
-    return replace(dataset, normalisation=normalisation(given.normalise)) if given.normalise else dataset
+    return data.normalised(dataset, normalisation(given.normalise) if given.normalise else "auto")
 
 
 def normalisation(text: str) -> Any:

@@ -72,8 +72,9 @@ def check_images(network: Callable[[Tensor], Any], images: Tensor, labels: Tenso
         logits = network(images[:2])
     except Exception as error:  # whatever a foreign model raises
         reason = " ".join(str(error).split())
+        missing = "; is the axis of channels missing (images[:, None])?" if images.dim() == 3 else ""
         raise ValueError(
-            f"the model fails on images of shape {shape}: {reason}; give [N, …], with a batch axis"
+            f"the model fails on images of shape {shape}: {reason}; give [N, …], with a batch axis{missing}"
         ) from error
     found = list(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
     count, *positions = labels[:2].shape
