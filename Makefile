@@ -51,4 +51,4 @@ $(INSTALLED): requirements.txt constraints.txt pyproject.toml
 
 # Pin what is installed now, after a change of requirements.txt.
 lock:
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+	$(BIN)/python -m pip freeze --all --exclude pip --exclude-editable > constraints.txt
