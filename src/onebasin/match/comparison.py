@@ -142,10 +142,10 @@ class Weights(Comparison):
 
     def join(self, first: Sequence[int], second: Sequence[int], permutations: Mapping[int, Permutation]) -> Permutation:
         """Match the two means by their weights."""
-        means = [
-            interpolate([self.symmetry.apply(permutations[n], self.states[n]) for n in side], [1 / len(side)] * len(side))
-            for side in (first, second)
-        ]
+        means = []
+        for side in (first, second):
+            permuted = [self.symmetry.apply(permutations[network], self.states[network]) for network in side]
+            means.append(interpolate(permuted, [1 / len(side)] * len(side)))
         return weight_matching.weights(self.symmetry, *means, seed=self.seed, biases=self.biases).permutation
 
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:

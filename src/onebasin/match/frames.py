@@ -129,7 +129,7 @@ def hierarchical(
         options: as for ``reference``.
 
     Returns:
-        The frame, which has the order of the first network, with the objectives of ``reference``; iterations are rounds.
+        The frame, in the order of the first network, with the objectives of ``reference``; iterations are rounds.
 
     Raises:
         ValueError: for a bad argument.
