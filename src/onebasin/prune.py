@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin import files
+from onebasin.models.layers import weights
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Network, Operations, State, Symmetry, SymmetryError, TracedSymmetry, Units, discover
 
@@ -150,9 +151,8 @@ class Mask(Mapping[str, Tensor]):
 def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Mask:
     """Return the mask with which nothing is pruned yet; it says what may be pruned.
 
-    These are the weights of the model: parameters with two or more axes longer than 1, and those of linear and
-    convolutional layers, but no parameters of norms. The output layer is what the traced graph shows to make the
-    outputs of the model: a weight with an axis of outputs.
+    These are the weights of the model (``models.layers.weights``). The output layer is what the traced graph shows to
+    make the outputs of the model: a weight with an axis of outputs.
 
     Args:
         model: any module whose symmetry is known.
@@ -163,12 +163,11 @@ def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Ma
         ValueError: if nothing may be pruned.
     """
     outputs = {key for (key, _), reason in symmetry.fixed.items() if reason == "model output"}
-    kept = {}
-    for prefix, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            key = f"{prefix}.{name}" if prefix else name
-            if _is_weight(module, parameter) and (output_layer or key not in outputs):
-                kept[key] = torch.ones(parameter.shape, dtype=torch.bool)
+    kept = {
+        key: torch.ones(parameter.shape, dtype=torch.bool)
+        for key, parameter in weights(model)
+        if output_layer or key not in outputs
+    }
     if not kept:
         raise ValueError("the model has no weights to prune besides its output layer")
     return Mask(kept)
@@ -233,13 +232,6 @@ def dead_units(symmetry: Symmetry, model: nn.Module, state: State, images: Tenso
     unread = {name: _unread(symmetry, name, state) for name in symmetry.groups}
     constant = _constant(model, state, images)
     return {name: int((gone | constant[name] if name in constant else gone).sum()) for name, gone in unread.items()}
-
-
-def _is_weight(module: nn.Module, parameter: nn.Parameter) -> bool:
-    if isinstance(module, nn.LayerNorm):
-        return False
-    layer = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and parameter.dim() >= 2
-    return layer or sum(length > 1 for length in parameter.shape) >= 2
 
 
 def _smallest_removed(mask: Mapping[str, Tensor], values: State, fraction: float) -> dict[str, Tensor]:
