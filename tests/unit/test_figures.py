@@ -238,7 +238,7 @@ def layerwise_frame(count=3):
         ]:
             rise = scale * {"one": 0.02, "prefix": 0.1 * layer, "blocks": 0.05}[part]
             which = {"part": part, "layer": layer, "layers": count}
-            rows.append({**row, **which, "barrier": rise, "excess": rise + 0.01})
+            rows.append({**row, **which, "barrier": rise, "halfway": rise + 0.01, "excess": rise + 0.02})
     return pd.DataFrame(rows)
 
 
@@ -1044,7 +1044,7 @@ def test_layerwise_draws_every_layer_and_blocks_behind_the_last_prefix():
         mine = chosen(of, model=model)
         for column, parts in enumerate((["one"], ["prefix", "blocks"])):
             axis = panel(figure, row, column)
-            np.testing.assert_allclose(measurements(axis), np.sort(mine.loc[mine["part"].isin(parts), "excess"]))
+            np.testing.assert_allclose(measurements(axis), np.sort(mine.loc[mine["part"].isin(parts), "halfway"]))
             labels = [label.get_text() for label in axis.get_xticklabels()]
             assert labels == ["1", "2", "3", *(["blocks"] if (model, column) == ("cnn", 1) else [])]
 

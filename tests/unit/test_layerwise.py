@@ -5,7 +5,7 @@ import torch
 from networks import build, state
 
 from onebasin import match, models, symmetry
-from onebasin.experiments.layerwise import rises
+from onebasin.experiments.layerwise import chosen, rises
 from onebasin.landscape.interpolate import interpolate
 
 SHAPE = (1, 8, 8)
@@ -57,5 +57,11 @@ def test_a_rise_is_above_the_first_network_and_a_barrier_above_the_line():
         for alpha, loss, error in ((0, 1.0, 0.1), (0.5, 2.0, 0.2), (1, 3.0, 0.1))
     ]
     loss, error = rises(iter(curve))
-    assert (loss["metric"], loss["barrier"], loss["excess"]) == ("loss", 0, 2)
-    assert (error["barrier"], error["excess"]) == pytest.approx((0.1, 0.1))
+    assert (loss["metric"], loss["barrier"], loss["halfway"], loss["excess"]) == ("loss", 0, 1, 2)
+    assert (error["barrier"], error["halfway"], error["excess"]) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_of_many_layers_some_are_chosen_evenly():
+    assert chosen(4, 4) == [1, 2, 3, 4]
+    assert chosen(22, 4) == [1, 8, 15, 22]
+    assert len(set(chosen(9, 8))) == 8

@@ -185,7 +185,7 @@ def transport(make_once):
         ],
         "cycles": {"widths": [8], "limit": 20},
         "control": {"widths": [4]},
-        "layerwise": {"widths": [4], "points": 5},
+        "layerwise": {"widths": [4], "points": 5, "limit": 2},
         "correction": {"widths": [4]},
         "instability": {"widths": [4], "epochs": [1]},
         "embedding": {"wide": 8, "narrow": [4]},

@@ -181,6 +181,11 @@ CHECKED = {
         "models[0].asymmetric",
         "not with networks from elsewhere",
     ),
+    "a way of layers without a middle": (
+        {"layerwise": {"points": 4}, "experiments": ["layerwise"]},
+        "layerwise.points",
+        "Allowed: odd numbers",
+    ),
     "reference that is no seed": (
         {"frames": [{"name": "r", "algorithm": "reference", "options": {"to": 7}}]},
         "frames[0].options.to",

@@ -18,7 +18,7 @@ CONFIG = {
         {"name": "tree", "algorithm": "hierarchical", "similarity": "activations", "options": {"n_images": 100}}
     ],
     "barrier": {"points": 3, "train_images": 100},
-    "layerwise": {"widths": [2, 8], "points": 3},
+    "layerwise": {"widths": [2, 8], "points": 3, "limit": 3},
     "paths": {"weak": "disjoint"},
     "experiments": ["width", "layerwise"],
 }

@@ -2,10 +2,11 @@
 
 One layer, or the first *k*, goes from network *a* to network *b*; every other layer is that of *a* (layer-wise
 connectivity, Adilova et al. 2024, `arXiv 2307.06966 <https://arxiv.org/abs/2307.06966>`_). Drawn is how far the error
-rises above that of *a* on the way, on training data: without a permutation, and with *b* permuted to match *a*. Layers
-are counted from the input. *Blocks*, in residual networks: all layers, where one permutation need not serve all blocks
-of a stage. Each block is matched in a frame of its own, and between blocks the activations are mapped from one frame
-to the next, by the identity in *a*, by the permutation in *b*, and mixed as weights are in between.
+lies above that of *a* where these layers are half-way, on training data: without a permutation, and with *b* permuted
+to match *a*. Layers are counted from the input; of more than {layerwise[limit]}, that many are looked at. *Blocks*, in
+residual networks: all layers, where one permutation need not serve all blocks of a stage. Each block is matched in a
+frame of its own, and between blocks the activations are mapped from one frame to the next, by the identity in *a*, by
+the permutation in *b*, and mixed as weights are in between.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ SETTINGS: dict[str, Any] = {
         "type": "integer",
         "minimum": 3,
     },
+    "limit": {
+        "description": "Layers that are looked at; of more, so many are, evenly from the first to the last.",
+        "type": "integer",
+        "minimum": 2,
+    },
 }
 COLUMNS = (
     *CONFIGURATION,
@@ -50,15 +56,22 @@ COLUMNS = (
     Column("layers", WHOLE, "number of layers of the network"),
     *PAIR,
     *BARRIER,
-    Column("excess", NUMBER, "largest rise above network a, in the unit of the metric"),
+    Column("halfway", NUMBER, "metric half-way less that of network a, in the unit of the metric"),
+    Column("excess", NUMBER, "largest rise above network a on the way, in the unit of the metric"),
 )
-SUMMARY = Summary("model width method part layer split metric", "barrier excess", "a b")
+SUMMARY = Summary("model width method part layer split metric", "barrier halfway excess", "a b")
 TITLES = {"one": "layer k alone", "prefix": "layers 1 to k"}
+
+
+def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Refuse ways without a middle."""
+    if config["layerwise"]["points"] % 2 == 0:
+        yield "layerwise.points", f"{config['layerwise']['points']} is not allowed. Allowed: odd numbers"
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
     """Count each layer and each prefix of every pair; residual networks take a matching and a line more."""
-    lines = (2 * counts.layers + 1) * counts.pairs * counts.series
+    lines = (2 * min(counts.layers, settings["limit"]) + 1) * counts.pairs * counts.series
     return {"matchings": counts.pairs, "evaluations": lines * settings["points"]}
 
 
@@ -73,7 +86,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
         ends = networks[a], networks[b]
         moved = study.symmetry.apply(permutations[a, b], ends[1]) if permutations else ends[1]
         about = {**study.configuration, **method.columns, "layers": len(layers), "a": a, "b": b}
-        for layer in range(1, len(layers) + 1):
+        for layer in chosen(len(layers), settings["limit"]):
             for part, kept in (("one", {layer}), ("prefix", set(range(1, layer + 1)))):
                 way = study.curve((ends[0], hybrid(layers, kept, moved, ends[0])), {})
                 yield from ({**about, "part": part, "layer": layer, **row} for row in rises(way))
@@ -84,16 +97,24 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
                 yield {**about, "part": "blocks", "layer": len(layers), **row}
 
 
+def chosen(count: int, limit: int) -> list[int]:
+    """Return the numbers of all layers; of more than a limit, so many of them, the first and the last among them."""
+    if count <= limit:
+        return list(range(1, count + 1))
+    return [1 + round(place * (count - 1) / (limit - 1)) for place in range(limit)]
+
+
 def rises(curve: Iterator[Row]) -> Iterator[Row]:
-    """Reduce a curve to its barriers, each with the largest rise above its first end."""
+    """Reduce a curve to its barriers, each with the rise above its first end, half-way and at most."""
     points = list(curve)
     for row in barriers(points):
-        values = [point[row["metric"]] for point in points if point["split"] == row["split"]]
-        yield {**row, "excess": highest([(1.0,)] * len(values), values, [row["end_a"]]).rise}
+        values = {point["alpha"]: point[row["metric"]] for point in points if point["split"] == row["split"]}
+        largest = highest([(1.0,)] * len(values), values.values(), [row["end_a"]]).rise
+        yield {**row, "halfway": values[0.5] - row["end_a"], "excess": largest}
 
 
 def finding(table: DataFrame) -> str:
-    """Say how far the error rises by the worst layer alone, by all layers, and where blocks are matched apart."""
+    """Say how far the error rises half-way: by the worst layer alone, by all, and with blocks matched apart."""
     from onebasin import findings
 
     rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
@@ -103,21 +124,23 @@ def finding(table: DataFrame) -> str:
         told = []
         for _, tried in part.groupby("method", sort=False):
             whole = findings.where(tried, part="prefix", layer=int(last[part["model"].iloc[0]])).iloc[0]
-            worst = findings.worst(findings.where(tried, part="one"), "excess")
+            worst = findings.worst(findings.where(tried, part="one"), "halfway")
             words = (
-                f"{findings.way(whole)} by {findings.mean(worst, 'excess')} through layer {worst['layer']} alone, the "
-                f"worst one, and by {findings.mean(whole, 'excess')} through all"
+                f"{findings.way(whole)} by {findings.mean(worst, 'halfway')} with layer {worst['layer']}, the worst, "
+                f"and by {findings.mean(whole, 'halfway')} with all"
             )
             blocks = findings.where(tried, part="blocks")
             if len(blocks):
-                words += f" ({findings.mean(blocks.iloc[0], 'excess')} with blocks matched apart)"
+                words += f" ({findings.mean(blocks.iloc[0], 'halfway')} with blocks matched apart)"
             told.append(words)
-        sentences.append(f"The training error of {name} rises {'; '.join(told)} ({findings.of_networks(part)}).")
+        sentences.append(
+            f"Half-way, the training error of {name} rises {'; '.join(told)} ({findings.of_networks(part)})."
+        )
     return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw the rise of the error on training data, a row per model and width, layers alone and prefixes side by side.
+    """Draw the rise of the error half-way on training data: a row per model and width, layers alone beside prefixes.
 
     Where blocks were matched apart, that stands behind the last prefix.
     """
@@ -127,26 +150,26 @@ def figure(table: DataFrame) -> Figure:
     from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import beside, handles, series
 
-    table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0]) & np.isfinite(table["excess"])]
+    table = table[(table["metric"] == "error") & (table["split"] == style.SPLITS[0]) & np.isfinite(table["halfway"])]
     rows = style.unique(zip(table["model"], table["width"], strict=True))
     marks = style.method_marks(table)
     drawn, axes = panels.grid(len(rows), len(TITLES), 1.5, sharey="row")
     for (model, width), line in zip(rows, axes, strict=True):
         of = table[(table["model"] == model) & (table["width"] == width)]
         last = int(of["layers"].max())
-        numbers = list(range(1, last + 1, -(-last // 8)))
+        numbers = sorted(of.loc[of["part"] == "one", "layer"].unique())
         for axis, part in zip(line, TITLES, strict=True):
             shown, blocks = of[of["part"] == part], of[of["part"] == "blocks"]
             apart = part == "prefix" and len(blocks) > 0
             for slot, (method, mark) in enumerate(marks.items()):
-                for among, shift, joined in ((shown, 0.0, True), (blocks if apart else blocks[:0], last / 8, False)):
-                    chosen = among[among["method"] == method]
-                    places, _ = beside(axis, chosen["layer"] + shift, slot, len(marks), room=0.3)
-                    series(axis, chosen, "excess", mark, (places, 0.0), ["a", "b"], joined=joined, whole=True)
+                for of_part, shift, joined in ((shown, 0.0, True), (blocks if apart else blocks[:0], last / 8, False)):
+                    among = of_part[of_part["method"] == method]
+                    places, _ = beside(axis, among["layer"] + shift, slot, len(marks), room=0.3)
+                    series(axis, among, "halfway", mark, (places, 0.0), ["a", "b"], joined=joined, whole=True)
             ticks = [*numbers, *([last * 9 / 8] if apart else [])]
             axis.set_xticks(ticks, [*map(str, numbers), "blocks"][: len(ticks)])
         line[0].set_ylim(bottom=min(0.0, line[0].get_ylim()[0]))
-        line[0].set_ylabel(f"{model}, width {width}\nerror above network a")
+        line[0].set_ylabel(f"{model}, width {width}\nerror half-way, above a")
     for top, bottom, title in zip(axes[0], axes[-1], TITLES.values(), strict=True):
         top.set_title(title)
         bottom.set_xlabel("layer k")
