@@ -169,7 +169,7 @@ def figure(table: DataFrame) -> Figure:
             ticks = [*numbers, *([last * 9 / 8] if apart else [])]
             axis.set_xticks(ticks, [*map(str, numbers), "blocks"][: len(ticks)])
         line[0].set_ylim(bottom=min(0.0, line[0].get_ylim()[0]))
-        line[0].set_ylabel(f"{model}, width {width}\nerror half-way, above a")
+        line[0].set_ylabel(f"{model}, width {width}\nerror half-way,\nabove that of a")
     for top, bottom, title in zip(axes[0], axes[-1], TITLES.values(), strict=True):
         top.set_title(title)
         bottom.set_xlabel("layer k")
