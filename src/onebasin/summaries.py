@@ -27,7 +27,7 @@ SHARES = (
 """Columns of shares: of labels, of units or of weights."""
 RANGES = dict.fromkeys(SHARES.split(), (0, 1))
 """Columns of which it is known where their values end."""
-RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys("value baseline middle end_a end_b".split(), (0, 1))}
+RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b"], (0, 1))}
 """The same of columns in the unit of the metric, where that is the error; a mean of networks may err less than they."""
 
 
