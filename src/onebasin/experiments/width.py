@@ -54,13 +54,13 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Measure the curve of every path between two networks: none, weak and strong."""
-    from onebasin.landscape import claims, paths
+    from onebasin.landscape import claims, compositions, paths
 
     networks, method = study.networks(), study.method
     permutations: claims.Permutations = {}
     if method.is_frame:
         looked_at = paths.common(study.pairs)
-        networks = claims.into_common_frame(study.symmetry, study.frame(method.name), networks)
+        permutations = compositions.within(study.frame(method.name))
     elif permutations := study.permutations(method.name):
         triples = settings["strong"] if "strong" in settings else paths.triples(study.seeds)
         looked_at = paths.weak(study.pairs) + paths.strong(triples)
