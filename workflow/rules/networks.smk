@@ -5,7 +5,6 @@ Makes: a checkpoint of each of them, as training would.
 """
 
 
-
 def network_files(wildcards):
     """Return the files that `networks` names, for a model and width."""
     return [
