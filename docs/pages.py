@@ -22,6 +22,7 @@ import onebasin
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = "examples/two_networks.ipynb"
 PLACES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", NOTEBOOK: "two_networks.md"}
+FILE = re.compile(r"\[[\w./-]+\.(?:md|ipynb)\](?=\(([^)#]+))")
 PICTURE = "\n![Error on the line between the two networks](../docs/two_networks.png)\n"
 REFERENCE = """# Reference
 
@@ -40,7 +41,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Leave out what the sources of numbers say, and turn links between files into links between pages."""
+    """Leave out what the sources of numbers say, and turn links between files into links between pages.
+
+    Where the text of a link is the file itself it becomes the title of the page, but not in tables, which list files.
+    """
     place = page.file.src_uri
     sources = {of: source for source, of in PLACES.items()}
     folder = os.path.dirname(sources.get(place, f"docs/{place}"))
@@ -50,8 +54,19 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         target = PLACES.get(source) or os.path.relpath(source, "docs")
         return f"]({os.path.relpath(target, os.path.dirname(place))}{found[2]})"
 
+    def titled(found: re.Match[str]) -> str:
+        return f"[{title(os.path.normpath(os.path.join(folder, found[1])))}]"
+
     shown = re.sub(r"<!--.*?-->\n", "", markdown, flags=re.S)
+    lines = (line if line.startswith("|") else FILE.sub(titled, line) for line in shown.split("\n"))
+    shown = "\n".join(lines)
     return re.sub(r"\]\((?!https?:|#)([^)#]+)(#[^)]*|)\)", link, shown)
+
+
+def title(source: str) -> str:
+    """Return the title of the page that a file becomes."""
+    text = (ROOT / source).read_text(encoding="utf-8")
+    return (notebook(text) if source == NOTEBOOK else text).removeprefix("# ").partition("\n")[0]
 
 
 def notebook(text: str) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from onebasin import shards
+from onebasin.files import FileError
 from workflow.estimate import Estimate
 from workflow.validation import Config, locate, network_file, refuse
 
@@ -85,7 +87,8 @@ def _request(
 
 def _answer(request: Mapping[str, Any], code: str) -> dict[str, Any]:
     text = json.dumps(request)
-    files = [path for model in request["models"] for _, networks in model["widths"] for _, path in networks]
+    networks = [path for model in request["models"] for _, files in model["widths"] for _, path in files]
+    files = [part for path in networks for part in _files_of(path)]
     files += [request["data"]["path"]] if request["data"]["name"] == "file" else []
     states = [(file.st_size, file.st_mtime_ns) for file in map(os.stat, files)]
     known = REMEMBERED / hashlib.sha256(json.dumps([text, states, code]).encode()).hexdigest()
@@ -102,3 +105,10 @@ def _answer(request: Mapping[str, Any], code: str) -> dict[str, Any]:
         known.parent.mkdir(parents=True, exist_ok=True)
         known.write_text(done.stdout)
     return found
+
+
+def _files_of(path: Path) -> list[Path]:
+    try:
+        return shards.parts(path)
+    except FileError:
+        return [path]  # the process that looks at it says what is wrong

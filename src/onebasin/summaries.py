@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 from onebasin.landscape.barrier import CONNECTED
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
 
 MEANING = (
     "Networks count as connected where the mean of their error barriers and the upper end of its 95 % interval lie "
     f"below {CONNECTED}, as not connected where the lower end does not, and else as not decided; on training and on "
-    "test images apart."
+    "test images apart. Brackets hold 95 % intervals."
 )
 VERDICTS = ("connected", "not connected", "not decided")
 DIGITS = 6
+SHARES = (
+    "error train_error test_error guess accuracy train_accuracy test_accuracy fixed fixed_points agreement chance left "
+    "dead share"
+)
+"""Columns of shares: of labels, of units or of weights."""
+RANGES = dict.fromkeys(SHARES.split(), (0, 1))
+"""Columns of which it is known where their values end."""
+RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b"], (0, 1))}
+"""The same of columns in the unit of the metric, where that is the error; a mean of networks may err less than they."""
 
 
 def _as_it_is(rows: DataFrame) -> DataFrame:
@@ -59,7 +69,7 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
 
     keys, values, networks = summary.keys.split(), summary.values.split(), summary.networks.split()
     lines = []
-    for key, group in summary.prepare(table).groupby(keys, sort=False, dropna=False):
+    for key, group in summary.prepare(table).groupby(keys, sort=False, dropna=False) if len(table) else ():
         line: dict[str, Any] = {**dict(zip(keys, key, strict=True)), "rows": len(group)}
         members = _members(group, networks)
         if networks:
@@ -72,7 +82,7 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
             line["below"] = float((group["barrier"] < CONNECTED).mean())
             line["verdict"] = verdict(line["barrier"], line.get("barrier_low"), line.get("barrier_high"))
         lines.append(line)
-    found = pd.DataFrame(lines)
+    found = pd.DataFrame(lines, columns=None if lines else [*keys, "rows", *values])
     numbers = [*values, *(f"{value}_{end}" for value in values for end in ("low", "high") if networks)]
     for column in [column for column in (*numbers, "below") if column in found]:
         found[column] = [float(f"{value:.{DIGITS}g}") for value in found[column]]
@@ -105,8 +115,27 @@ def _members(rows: DataFrame, networks: list[str]) -> list[list[int]]:
 def _interval(rows: DataFrame, value: str, members: list[list[int]]) -> tuple[float, float]:
     import numpy as np
 
-    from onebasin import statistics
-
     if len({len(row) for row in members}) != 1:
         return math.nan, math.nan
-    return statistics.interval(rows[value].to_numpy(dtype=float), np.array(members), barriers=value == "barrier")
+    return interval(rows, value, np.array(members))
+
+
+def interval(rows: DataFrame, value: str, networks: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of a column, cut off where its values end (see ``RANGES``).
+
+    Args:
+        rows: of a table, of one metric where they have metrics.
+        value: the column; `barrier` has the interval of barriers.
+        networks: the networks of each row, [rows, k].
+
+    Returns:
+        The bounds; (nan, nan) where there are too few networks for them (see ``statistics.interval``).
+    """
+    import numpy as np
+
+    from onebasin import statistics
+
+    ranges = RANGES | (RANGES_OF_ERRORS if set(rows.get("metric", ["error"])) == {"error"} else {})
+    bounds = statistics.interval(rows[value].to_numpy(dtype=float), networks, barriers=value == "barrier")
+    low, high = np.clip(bounds, *ranges.get(value, (-np.inf, np.inf)))
+    return float(low), float(high)

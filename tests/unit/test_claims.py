@@ -24,15 +24,25 @@ def equal(one, other) -> bool:
     return all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_endpoints_lie_in_the_frame_of_the_claim(case):
+def test_the_second_end_comes_into_the_frame_of_the_first(case):
     sym, states, pairs = case
     for path in paths.weak(paths.pairs(range(4))) + paths.strong(paths.triples(range(4))):
         a, b = claims.endpoints(path, states, pairs, sym)
-        frame = states[path.a if path.claim == "weak" else path.reference]
-        assert equal(a, frame) and equal(b, frame)
+        assert equal(a, states[path.a]) and equal(b, states[path.a])
     none = paths.none([(0, 1)])[0]
     a, b = claims.endpoints(none, states, {}, sym)
     assert equal(a, states[0]) and equal(b, states[1]) and not equal(a, b)
+
+
+def test_a_path_through_a_third_network_is_the_one_between_both_in_its_frame(case):
+    sym, states, _ = case
+    other = {seed: sym.random(torch.Generator().manual_seed(10 + seed)) for seed in range(3)}
+    found = {(2, 0): other[0], (1, 2): other[1]}
+    path = paths.strong([(2, 0, 1)])[0]
+    a, b = claims.endpoints(path, states, found, sym)
+    both = [claims.into_frame(sym, found, 2, seed, states[seed]) for seed in (0, 1)]
+    assert equal(a, states[0])
+    assert all(equal(sym.apply(other[0], end), moved) for end, moved in zip((a, b), both, strict=True))
 
 
 def test_a_common_frame_has_each_pair_once_and_takes_every_network_into_it(case):

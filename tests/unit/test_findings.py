@@ -9,7 +9,7 @@ from test_figures import FRAMES
 
 from onebasin import findings, prose, statistics
 from onebasin.experiments import rooms
-from onebasin.summaries import MEANING, VERDICTS, Summary, summarise, verdict
+from onebasin.summaries import MEANING, VERDICTS, Summary, interval, summarise, verdict
 
 every = pytest.mark.parametrize("name", list(FRAMES))
 
@@ -37,7 +37,10 @@ def test_its_finding_is_whole_sentences_with_numbers_of_its_summary(name):
 
 @every
 def test_a_table_that_says_nothing_is_not_decided(name):
-    assert rooms()[name].finding(FRAMES[name]().iloc[:0]) == findings.UNDECIDED
+    room, table = rooms()[name], FRAMES[name]().iloc[:0]
+    assert room.finding(table) == findings.UNDECIDED
+    summary = room.summary(table)
+    assert summary.empty and {*room.module.SUMMARY.keys.split()} < {*summary}
 
 
 @pytest.mark.parametrize("name", [name for name in FRAMES if "method" in FRAMES[name]()])
@@ -63,14 +66,28 @@ def width_table(barriers, networks=range(4)):
 
 def test_width_says_from_where_on_networks_are_connected():
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1, 64: 0.01, 128: 0.005}))
-    assert text.startswith("Without a permutation, mlp is connected at 64 and above (at 128 .005 [")
+    start = "mlp, 4 networks a width: without a permutation "
+    assert text.startswith(f"{start}connected at 64 and above (at 128 .005 [")
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1}))
-    assert "mlp is not connected up to 32 (at 32 .100 [" in text and "4 networks a width" in text
+    assert text.startswith(f"{start}not connected up to 32 (at 32 .100 [")
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.0199}))
     assert "not connected up to 16, not decided above" in text
     # One pair has no interval, so that nothing is decided.
     text = rooms()["width"].finding(width_table({16: 0.001}, networks=range(2)))
-    assert "mlp is not decided (at 16 .001 train, .001 test)" in text
+    assert text == "mlp, 2 networks a width: without a permutation not decided (at 16 .001 train, .001 test)."
+
+
+def test_width_says_one_sentence_for_each_model():
+    table = FRAMES["width"]()
+    sentences = rooms()["width"].finding(table).removesuffix(".").split(". ")
+    assert [text.partition(",")[0] for text in sentences] == list(table["model"].unique())
+    for text in sentences:
+        told = text.partition(": ")[2].split("; ")
+        assert [words.partition(" by ")[0].partition(" (")[0] for words in told[1:]] == [
+            "matched in pairs",
+            "with one permutation a network",
+        ]
+        assert told[0].startswith("without a permutation ")
 
 
 def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
@@ -83,6 +100,24 @@ def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_t
     assert (row["barrier_low"], row["barrier_high"]) == pytest.approx((low, high), rel=1e-5)
     assert row["below"] == pytest.approx((values < 0.02).mean())
     assert row["verdict"] == verdict(values.mean(), low, high)
+
+
+def test_intervals_end_where_their_quantity_does():
+    apart = {"a": [0, 0, 1], "b": [1, 2, 2]}
+    high = pd.DataFrame({**apart, "model": "mlp", "metric": "error", "barrier": [0.9, 0.2, 0.9]})
+    networks = high[["a", "b"]].to_numpy()
+    raw = statistics.interval(high["barrier"].to_numpy(), networks, barriers=True)
+    assert raw[1] > 1 and interval(high, "barrier", networks) == (raw[0], 1)
+    (row,) = summarise(high, Summary("model metric", "barrier", "a b")).to_dict("records")
+    assert row["barrier_high"] == 1
+    # The loss has no such end, and a mean of networks may err less than they do.
+    assert interval(high.assign(metric="loss"), "barrier", networks) == raw
+    better = high.assign(barrier=[-0.01, -0.02, 0.0])
+    assert -1 < interval(better, "barrier", networks)[0] < -0.02
+    shares = pd.DataFrame({**apart, "fixed": [0.0, 0.9, 0.9], "loss": [0.0, 0.9, 0.9]})
+    assert interval(shares, "fixed", networks) == (0, 1)
+    low, top = interval(shares, "loss", networks)
+    assert low < 0 and top > 1
 
 
 def test_the_verdict_is_what_its_meaning_says():

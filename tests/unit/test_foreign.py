@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import nn
 
-from onebasin import checkpoint, foreign
+from onebasin import checkpoint, foreign, shards
 from onebasin.files import FileError
 
 
@@ -319,8 +319,8 @@ def test_an_index_is_read_with_its_shards(tmp_path, stem, suffix, save):
     index = tmp_path / f"{stem}.{suffix}.index.json"
     index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": place}))
     assert same(foreign.read(index), state)
-    assert foreign.parts(index) == [index, *(tmp_path / name for name in names)]
-    assert foreign.parts(tmp_path / names[0]) == [tmp_path / names[0]]
+    assert shards.parts(index) == [index, *(tmp_path / name for name in names)]
+    assert shards.parts(tmp_path / names[0]) == [tmp_path / names[0]]
     with pytest.raises(FileError, match=f"missing 3.weight; .*; it is one shard of 2: give {index}, which reads all$"):
         foreign.fit(model, foreign.read(tmp_path / names[0]), tmp_path / names[0])
     index.write_text(json.dumps({"weight_map": {**place, "4.bias": names[0]}}))
@@ -330,7 +330,7 @@ def test_an_index_is_read_with_its_shards(tmp_path, stem, suffix, save):
     with pytest.raises(FileError, match=f"{names[1]} is a pointer of Git LFS"):
         foreign.read(index)
     (tmp_path / names[1]).unlink()
-    for ask in (foreign.read, foreign.parts):
+    for ask in (foreign.read, shards.parts):
         with pytest.raises(FileError, match=f"json: its shard {tmp_path}/{names[1]} is missing; fetch it, too$"):
             ask(index)
 

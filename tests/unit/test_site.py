@@ -54,7 +54,11 @@ def test_sources_of_numbers_are_not_shown(site):
 def test_links_between_files_are_links_between_pages(site):
     text = (site / "index.html").read_text(encoding="utf-8")
     assert 'href="results/"' in text and 'src="digits/width.png"' in text
-    assert 'href="../own/"' in (site / "contributing/index.html").read_text(encoding="utf-8")
+    contributing = (site / "contributing/index.html").read_text(encoding="utf-8")
+    assert '<a href="../own/">Your own models, networks and data</a>' in contributing
+    assert '<a href="results/">What the studies show</a>' in text and '<a href="results/">docs/results.md</a>' in text
+    checkpoints = (site / "checkpoints/index.html").read_text(encoding="utf-8")
+    assert '<a href="../two_networks/">Two networks, from two checkpoints to a picture</a>' in checkpoints
 
 
 def test_nothing_is_loaded_from_elsewhere_and_only_pages_and_pictures_are_published(site):

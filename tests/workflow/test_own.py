@@ -1,5 +1,6 @@
 """Models and networks of the user's own, through Snakemake."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from onebasin import barrier, checkpoint, data, models, seeding, symmetry, tables
@@ -234,6 +235,30 @@ def test_networks_from_elsewhere_are_measured_and_a_permuted_copy_is_recovered(e
         configfile = elsewhere.configure(networks("a-{width}.safetensors", "copy.pt", file))
         assert f"config error: networks[2]: {message}" in elsewhere.snakemake("-n", *configfile, fails=True)
         assert before == {path: path.read_bytes() for path in (elsewhere.results / "networks").rglob("*.safetensors")}
+
+
+def test_a_network_is_read_again_when_one_of_its_shards_is_another(elsewhere):
+    runs = elsewhere.folder / "runs"
+    shards = {"first.safetensors": {}, "second.safetensors": {}}
+    for number, (key, tensor) in enumerate(load_file(runs / "a-8.safetensors").items()):
+        shards["first.safetensors" if number % 2 else "second.safetensors"][key] = tensor
+    for name, tensors in shards.items():
+        save_file(tensors, runs / name)
+    index = {"weight_map": {key: name for name, tensors in shards.items() for key in tensors}}
+    (runs / "index.json").write_text(json.dumps(index))
+    configfile = elsewhere.configure({**networks("index.json", "b.pth"), "experiments": ["pairs"]})
+    made = "results/tiny/networks/mlp/width8/seed0/imported.safetensors"
+    elsewhere.snakemake("--cores", 1, made, *configfile)
+    before = checkpoint.load(elsewhere.folder / made)[0]
+    assert elsewhere.plan(made, *configfile) == {}
+
+    key, tensor = next(iter(shards["first.safetensors"].items()))
+    save_file({**shards["first.safetensors"], key: tensor + 1}, runs / "first.safetensors")
+    assert elsewhere.plan(made, *configfile) == {"import_networks": 1}
+    elsewhere.snakemake("--cores", 1, made, *configfile)
+    after = checkpoint.load(elsewhere.folder / made)[0]
+    assert torch.equal(after[key], before[key] + 1)
+    assert all(torch.equal(after[other], before[other]) for other in before if other != key)
 
 
 def test_a_model_with_other_outputs_is_refused(workplace):

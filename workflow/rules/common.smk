@@ -15,7 +15,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "..", ".
 LIBRARY = ROOT / "src"
 sys.path[:0] = [str(path) for path in (ROOT, LIBRARY) if str(path) not in sys.path]
 
-from onebasin import versions
+from onebasin import shards, versions
 from onebasin.experiments import Counts, rooms
 from onebasin.landscape import paths
 from onebasin.study.shares import share

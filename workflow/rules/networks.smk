@@ -4,6 +4,15 @@ Needs: the files that `networks` names, and the data set.
 Makes: a checkpoint of each of them, as training would.
 """
 
+
+def network_files(wildcards):
+    """Return the files that `networks` names, for a model and width."""
+    return [
+        validation.locate(validation.network_file(path, wildcards.model, wildcards.width), CODE_FOLDERS)
+        for path in config["networks"]
+    ]
+
+
 WORK["import_networks"] = Work(ESTIMATE, Amount(networks=len(SEEDS)))
 
 
@@ -11,10 +20,9 @@ rule import_networks:
     """Read all networks of a model and width, and hold them against the model."""
     input:
         data=DATA["first"],
-        networks=lambda wildcards: [
-            validation.locate(validation.network_file(path, wildcards.model, wildcards.width), CODE_FOLDERS)
-            for path in config["networks"]
-        ],
+        networks=network_files,
+        # An index says the same when one of its shards is another.
+        shards=lambda wildcards: [shard for path in network_files(wildcards) for shard in shards.parts(path)[1:]],
     output:
         checkpoints=update([network(seed=seed) for seed in SEEDS]),
     log:

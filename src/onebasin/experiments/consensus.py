@@ -1,9 +1,9 @@
 """How many networks share one frame?
 
-Networks in one frame, against their number: the barriers on the lines between two of them, the barrier of their mean,
-the largest barrier over the mean and {consensus[mixtures]} random points of their simplex, and the accuracy of their
-mean, with the networks as they are and under each correction. *None*: no permutation. A matching method for two
-networks takes all of them into the frame of the first; a method for n networks finds a frame of its own for each
+Networks that were permuted into one frame, against their number: the barriers on the lines between two of them, the
+largest barrier over their mean and {consensus[mixtures]} random mixtures of all of them (*simplex*), and the accuracy
+of their mean, with its statistics as they are and under each correction. *None*: no permutation. A matching method for
+two networks takes all of them into the frame of the first; a method for n networks finds a frame of its own for each
 number of networks.
 """
 

@@ -1,11 +1,11 @@
 """By how much do methods and claims differ on the same networks?
 
-Differences of barriers, second less first, path by path between the same networks: methods within a claim, each method
-and none, strong and weak. Means with 95 % intervals over networks; where a pair is aligned to third networks, these are
-left out too. The last column is the mean over all widths, whose networks are independent. A colour marks a difference
-from 0, another one a difference that remains after Holm's correction for all comparisons of the model, split and
-metric. Error barriers; the table has those of the loss as well. An interval that leaves its
-panel ends in an arrow.
+Differences of barriers, second less first, path by path between the same networks: methods within a claim (weak or
+strong), each method and none, strong and weak. Means with 95 % intervals over networks; where a pair is aligned to
+third networks, these are left out too. The last column is the mean over all widths, whose networks are independent. A
+colour marks a difference from 0, another one a difference that remains after Holm's correction for all comparisons of
+the model, split and metric. Error barriers; the table has those of the loss as well. An interval that leaves its panel
+ends in an arrow.
 """
 
 from __future__ import annotations

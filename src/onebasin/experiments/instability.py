@@ -3,7 +3,7 @@
 The barrier between a network and its child, against the number of epochs that they share; 0 is the initialisation
 alone. After these epochs the child sees the training images in another order and with other augmentation (instability
 analysis, Frankle et al. 2020). Nothing is permuted: this is the linear connectivity that a common start gives by
-itself. Networks count as linearly connected when the barrier of the error is below 0.02.
+itself. Dashed: an error barrier of 0.02, below which two networks count as linearly connected.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which matching is best?
 
-What each matching method reaches and costs, pair by pair: its objective (in its own unit), the cosine of all
+What each matching method reaches and costs, pair by pair: its objective, which is what it maximises, the cosine of all
 parameters of the two networks after matching, which is what matching by weights maximises, steps, seconds, memory, and
 the barrier that it leaves: between the two networks that were matched (*weak*), or in the frame common to all
 (*strong*) for a method that takes all networks at once. The seconds of such a method are its time over the number of

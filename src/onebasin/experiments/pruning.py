@@ -2,7 +2,7 @@
 
 Networks pruned level by level: error and loss on training and test data, how much remains of each layer, and the
 share of hidden units that do nothing any more, against the share of all weights that remains. At each level
-{pruning[fraction]} of the remaining weights are removed ({pruning[strategy]}), what is left is rewound to epoch
+{pruning[fraction]} of the remaining weights are removed ({pruning[strategy]}), what is left is set back to epoch
 {pruning[rewind]} and trained again (iterative magnitude pruning with rewinding, Frankle et al. 2020). A unit counts
 as dead when it is the same for all training data, or when no weight reads it.
 """

@@ -3,8 +3,8 @@
 Barriers between pruned networks against the share of weights that remains: without a permutation, with the
 permutation found at this level, and with the one found between the trained networks before anything was pruned
 (*dense*). Where the dense one does as well, one permutation connects the two networks at every sparsity: simultaneous
-weak linear connectivity (Sharma et al. 2024). To the right, the networks at the ends. Networks count as linearly
-connected when the barrier of the error is below 0.02.
+weak linear connectivity (Sharma et al. 2024). To the right, the networks at the ends. Dashed: an error barrier of
+0.02, below which two networks count as linearly connected.
 """
 
 from __future__ import annotations

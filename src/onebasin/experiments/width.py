@@ -54,13 +54,13 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
     """Measure the curve of every path between two networks: none, weak and strong."""
-    from onebasin.landscape import claims, paths
+    from onebasin.landscape import claims, compositions, paths
 
     networks, method = study.networks(), study.method
     permutations: claims.Permutations = {}
     if method.is_frame:
         looked_at = paths.common(study.pairs)
-        networks = claims.into_common_frame(study.symmetry, study.frame(method.name), networks)
+        permutations = compositions.within(study.frame(method.name))
     elif permutations := study.permutations(method.name):
         triples = settings["strong"] if "strong" in settings else paths.triples(study.seeds)
         looked_at = paths.weak(study.pairs) + paths.strong(triples)
@@ -84,21 +84,19 @@ UNTRAINED = 0.1
 
 
 def finding(table: DataFrame) -> str:
-    """Say from which width on networks are connected: as trained, in pairs, and with one permutation a network."""
+    """Say from which width on networks of each model are connected, for each claim by the method that is best."""
     from onebasin import findings
 
-    rows = findings.where(summarise(table, SUMMARY), metric="error")
-    ways = {"none": "Without a permutation", "weak": "Matched in pairs", "strong": "With one permutation a network"}
+    ways = {"none": "without a permutation", "weak": "matched in pairs", "strong": "with one permutation a network"}
     sentences = []
-    for claim, words in ways.items():
-        of_claim, told = findings.where(rows, claim=claim), []
-        for model, part in of_claim.groupby("model", sort=False):
+    for model, rows in findings.where(summarise(table, SUMMARY), metric="error").groupby("model", sort=False):
+        told = []
+        for claim, part in rows.groupby("claim", sort=False):
             last = findings.where(part, width=int(part["width"].max()), split="train")
             method = findings.best(last if len(last) else part)["method"]
             by = "" if claim == "none" else f" by {method}"
-            told.append(f"{model}{by} is {findings.connected(findings.where(part, method=method))}")
-        if told:
-            sentences.append(f"{words}, {'; '.join(told)} ({findings.of_networks(of_claim)} a width).")
+            told.append(f"{ways[str(claim)]}{by} {findings.connected(findings.where(part, method=method))}")
+        sentences.append(f"{model}, {findings.of_networks(rows)} a width: {'; '.join(told)}.")
     return findings.joined([*sentences, *_untrained(table)])
 
 

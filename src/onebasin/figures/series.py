@@ -15,7 +15,7 @@ from pandas import DataFrame
 from onebasin.figures.intervals import bars
 from onebasin.figures.panels import step
 from onebasin.figures.style import GREY, SPLITS, Mark, size
-from onebasin.statistics import interval
+from onebasin.summaries import interval
 
 ROOM = 0.8
 """Share of the distance between two places that the series at one place take together."""
@@ -87,7 +87,7 @@ def series(
     centres = np.unique(at[finite])
     groups = [finite & (at == centre) for centre in centres]
     means = [values[group].mean() for group in groups]
-    bounds = [interval(values[group], members[group], barriers=column == "barrier") for group in groups]
+    bounds = [interval(table[group], column, members[group]) for group in groups]
     low, high = np.reshape(bounds, (-1, 2)).T
     above = high > least
     bars(axis, centres[above], low[above], high[above], mark.colour, whole=whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import re
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from onebasin.files import FileError
+from onebasin.shards import index_of, is_safetensors, start_of
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ ARCHIVES = (
     (r"[^/]*\.npy", "is an archive of NumPy arrays", "a state dict of tensors"),
     (r"model\.weights\.h5", "is a model of Keras", "a state dict of PyTorch"),
 )
-
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
 
 def read(path: str | Path) -> dict[str, Tensor]:
@@ -77,7 +75,7 @@ def read_wrapped(path: str | Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         FileError: as for ``read``.
     """
     path = Path(path)
-    index = _index(path)
+    index = index_of(path)
     if index is None:
         return _unwrap(_content(path), path)
     shards = {shard: _unwrap(_content(shard), shard)[0] for shard in dict.fromkeys(index.values())}
@@ -85,19 +83,6 @@ def read_wrapped(path: str | Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         if key not in shards[shard]:
             raise FileError(f"{path}: its shard {shard.name} lacks {key}; fetch all files of one version")
     return {key: shards[shard][key] for key, shard in index.items()}, ()
-
-
-def parts(path: str | Path) -> list[Path]:
-    """Return the files that are read with a file: itself, and the shards that an ``index.json`` names.
-
-    Args:
-        path: the file.
-
-    Raises:
-        FileError: if the file cannot be read, or a shard is missing.
-    """
-    path = Path(path)
-    return [path, *dict.fromkeys((_index(path) or {}).values())]
 
 
 def dense(tensors: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
@@ -117,51 +102,9 @@ def dense(tensors: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
     return {key: value if value.layout == torch.strided else value.to_dense() for key, value in tensors.items()}
 
 
-def _start(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise FileError(f"{path} is a folder; {_in_folder(path)}")
-        with open(path, "rb") as file:
-            return file.read(512)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _in_folder(path: Path) -> str:
-    """Say which file of a folder is meant."""
-    names = sorted(entry.name for entry in path.iterdir())
-    if ".metadata" in names and any(name.endswith(".distcp") for name in names):
-        return "make one file of it by python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER FILE"
-    shown = [name for name in names if name.endswith(".index.json")]
-    shown = shown or [name for name in names if name.endswith(SUFFIXES)]
-    if not shown:
-        return "give a file of tensors, of which it has none"
-    return f"give {'' if len(shown) == 1 else 'one of '}{', '.join(str(path / name) for name in shown[:5])}"
-
-
-def _index(path: Path) -> dict[str, Path] | None:
-    """Return the shard of each tensor, if the file is an index of shards; None if it is no JSON."""
-    if not re.match(rb"\s*[\[{]", start := _start(path)) or _is_safetensors(start):
-        return None
-    try:
-        shards = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        index = {key: path.parent / shard for key, shard in shards.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise FileError(f"{path} is JSON, and no index of shards; give the file of tensors") from None
-    for shard in dict.fromkeys(index.values()):
-        if not shard.is_file():
-            raise FileError(f"{path}: its shard {shard} is missing; fetch it, too")
-    return index
-
-
-def _is_safetensors(start: bytes) -> bool:
-    """Whether a file begins with the length of a header and a header; that of text would be beyond all bounds."""
-    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**32
-
-
 def _content(path: Path) -> Any:
-    start = _start(path)
-    if _is_safetensors(start):
+    start = start_of(path)
+    if is_safetensors(start):
         return _safetensors(path)
     for pattern, what, advice in OTHERS:
         if re.match(pattern, start):

@@ -100,19 +100,28 @@ def into_frame_of(
 def endpoints(
     path: Path, states: Mapping[int, State], permutations: Permutations, symmetry: Symmetry
 ) -> tuple[State, State]:
-    """Return the states at the two ends of a path, permuted as its claim says.
+    """Return the states at the two ends of a path: the first network as it is, the second one permuted.
+
+    In the frame of a third network both are permuted; the way between them is the same one, each point permuted, when
+    the first stays as it is and the second takes the permutation from the one frame into the other. So each way has
+    one form, whatever frame it was found in.
 
     Args:
         path: the path.
         states: the state of each network.
-        permutations: as for ``between``; empty where the states lie in a common frame already.
+        permutations: as for ``between``; empty where nothing is permuted.
         symmetry: the symmetry of the networks.
+
+    Raises:
+        KeyError: if a pair that it needs was not matched.
     """
+    first, second = states[path.a], states[path.b]
     if not permutations:
-        return states[path.a], states[path.b]
-    frame = path.a if path.reference is None else path.reference
-    a, b = (into_frame(symmetry, permutations, frame, seed, states[seed]) for seed in (path.a, path.b))
-    return a, b
+        return first, second
+    if path.reference is None:
+        return first, symmetry.apply(between(permutations, path.a, path.b), second)
+    through = between(permutations, path.a, path.reference) @ between(permutations, path.reference, path.b)
+    return first, symmetry.apply(through, second)
 
 
 def corners(

@@ -1,13 +1,13 @@
-"""Linear assignment, the step that every matching method repeats."""
+"""Linear assignment, the step that every matching method repeats.
+
+Its solvers are imported when one is needed: that takes half a second, and most jobs of a study match nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 LEVELS = 2**16  # whole-number costs that the sparse solver tells apart
 
@@ -18,6 +18,8 @@ def assign(gain: np.ndarray) -> np.ndarray:
     Args:
         gain: [units of a, units of b].
     """
+    from scipy.optimize import linear_sum_assignment
+
     return linear_sum_assignment(gain, maximize=True)[1]
 
 
@@ -31,6 +33,9 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
         current: the columns assigned so far.
         candidates: entries per row that take part, on average.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     size = len(gain)
     values = gain.reshape(-1)
     nearest = (gain.max(axis=1, keepdims=True) / 2 + gain.max(axis=0) / 2).reshape(-1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from onebasin import checkpoint, data, foreign, tables, train, versions
+from onebasin import checkpoint, data, foreign, shards, tables, train, versions
 from onebasin.data import Dataset
 from onebasin.experiments.errors import guess, remarks
 from onebasin.files import sha256
@@ -118,7 +118,9 @@ def import_networks(job: Job) -> None:
     files = zip(job.params.networks, job.input.networks, states, job.output.checkpoints, strict=True)
     for address, path, state, target in files:
         seed = address["seed"]
-        source = {"file": path, "sha256": sha256(path)}
+        source: dict[str, Any] = {"file": path, "sha256": sha256(path)}
+        if of_index := shards.parts(path)[1:]:
+            source["shards"] = {shard.name: sha256(shard) for shard in of_index}
         metadata = {**about(job, seed), "source": source}
         job.store.files(
             "network",
