@@ -7,7 +7,7 @@ import torch
 from networks import build, state
 
 from onebasin import seeding, symmetry
-from onebasin.landscape import compositions
+from onebasin.landscape import claims, compositions
 
 
 def drawn(draw, seeds, length, limit, name="test"):
@@ -39,10 +39,10 @@ def test_a_composition_takes_the_last_network_into_the_frame_of_the_first():
     states = {seed: sym.apply(move, base) for seed, move in moves.items()}
     consistent = {(a, b): moves[a] @ moves[b].inverse() for a, b in itertools.combinations(range(4), 2)}
     for path in drawn(compositions.paths, range(4), 3, 100):
-        end = sym.apply(compositions.along(consistent, path), states[path[-1]])
+        end = sym.apply(claims.along(consistent, path), states[path[-1]])
         assert all(torch.equal(end[key], states[path[0]][key]) for key in end)
     for cycle in drawn(compositions.closed, range(4), 4, 100):
-        composed = compositions.along(consistent, cycle)
+        composed = claims.along(consistent, cycle)
         assert composed == sym.identity() and compositions.fixed_points(composed) == 1
 
 
@@ -56,15 +56,14 @@ def test_the_permutations_within_a_common_frame_take_every_network_into_the_fram
     for (a, b), permutation in pairs.items():
         moved = sym.apply(permutation, states[b])
         assert all(torch.equal(moved[key], states[a][key]) for key in moved)
-    assert compositions.along(pairs, (0, 5, 3, 0)) == sym.identity()
+    assert claims.along(pairs, (0, 5, 3, 0)) == sym.identity()
 
 
 def test_a_cycle_has_as_many_fixed_points_from_every_start_and_in_both_directions():
     sym = symmetry.discover(build("mlp", width=6), torch.randn(2, 1, 8, 8))
     pairs = {(a, b): sym.random(seeding.generator(a, b)) for a, b in itertools.combinations(range(4), 2)}
     shares = {
-        way: compositions.fixed_points(compositions.along(pairs, (*way, way[0])))
-        for way in itertools.permutations(range(4))
+        way: compositions.fixed_points(claims.along(pairs, (*way, way[0]))) for way in itertools.permutations(range(4))
     }
     for cycle in drawn(compositions.closed, range(4), 4, 100):
         way = cycle[:-1]
@@ -83,4 +82,4 @@ def test_chance_is_the_mean_over_random_orders():
 def test_a_step_that_was_not_matched_is_an_error():
     sym = symmetry.discover(build("mlp", width=5), torch.randn(2, 1, 8, 8))
     with pytest.raises(KeyError):
-        compositions.along({(0, 1): sym.identity()}, (0, 1, 2))
+        claims.along({(0, 1): sym.identity()}, (0, 1, 2))

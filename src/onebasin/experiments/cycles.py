@@ -93,7 +93,7 @@ def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
     """Compose the permutations along paths and around cycles; measure the way to the network they lead to."""
-    from onebasin.landscape import compositions
+    from onebasin.landscape import claims, compositions
 
     identity = study.symmetry.identity()
     # Where pairs are drawn, only these networks are all matched with each other.
@@ -125,10 +125,10 @@ def measure(study: Study, settings: Mapping[str, Any]) -> dict[str, list[Row]]:
         else:
             permutations = study.permutations(method.name)
         for networks, about in _ways(seeds, settings, "path", range(1, settings["longest"] + 1)):
-            along = compositions.along(permutations, networks)
+            along = claims.along(permutations, networks)
             curves += curve(along, networks, {**method.columns, **about, **unfixed})
         for networks, about in _ways(seeds, settings, "cycle", range(3, settings["longest"] + 1)):
-            around = compositions.along(permutations, networks)
+            around = claims.along(permutations, networks)
             fixed = {"fixed_points": compositions.fixed_points(around), "chance": compositions.chance(around)}
             curves += curve(around, networks, {**method.columns, **about, **fixed})
             named = {**study.configuration, **method.columns, "length": about["length"], "networks": _spell(networks)}

@@ -1,9 +1,9 @@
 """Which layers decide the permutation?
 
-Which layers decide the permutation? Hybrids of both networks, some layers as they are at the end of training and the
-others set back to an earlier epoch (*rewound*), are matched; the permutation is then measured on the networks at the
-end (Sharma et al. 2024). The error barrier on training data, every pair drawn. Layers are counted from the input, in
-the order in which the network uses their weights. Where all layers are kept, the permutation is the final one.
+Hybrids of both networks, some layers as they are at the end of training and the others set back to an earlier epoch
+(*rewound*), are matched; the permutation is then measured on the networks at the end (Sharma et al. 2024). The error
+barrier on training data, every pair drawn. Layers are counted from the input, in the order in which the network uses
+their weights. Where all layers are kept, the permutation is the final one.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -67,6 +69,22 @@ def between(permutations: Permutations, frame: int, seed: int) -> Permutation:
     return permutations[seed, frame].inverse()
 
 
+def along(matched: Permutations, networks: Sequence[int]) -> Permutation:
+    """Compose the permutations of the steps of a path.
+
+    Args:
+        matched: as for ``between``.
+        networks: the networks of the path, two or more, each another one than that before it.
+
+    Returns:
+        The permutation that takes the last network into the frame of the first.
+
+    Raises:
+        KeyError: if a step was not matched.
+    """
+    return reduce(Permutation.compose, (between(matched, a, b) for a, b in pairwise(networks)))
+
+
 def into_common_frame(
     symmetry: Symmetry, permutations: Mapping[int, Permutation], states: Mapping[int, State]
 ) -> dict[int, State]:
@@ -118,10 +136,8 @@ def endpoints(
     first, second = states[path.a], states[path.b]
     if not permutations:
         return first, second
-    if path.reference is None:
-        return first, symmetry.apply(between(permutations, path.a, path.b), second)
-    through = between(permutations, path.a, path.reference) @ between(permutations, path.reference, path.b)
-    return first, symmetry.apply(through, second)
+    way = [path.a, path.b] if path.reference is None else [path.a, path.reference, path.b]
+    return first, symmetry.apply(along(permutations, way), second)
 
 
 def corners(

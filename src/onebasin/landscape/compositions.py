@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from itertools import combinations, pairwise, permutations
+from itertools import combinations, permutations
 
 import torch
 
-from onebasin.landscape.claims import Permutations, between
 from onebasin.permutation import Permutation
 
 Networks = tuple[int, ...]
@@ -88,23 +86,6 @@ def within(frame: Mapping[int, Permutation]) -> dict[tuple[int, int], Permutatio
         For each pair (a, b), in the order of the seeds given, the permutation that takes b into the frame of a.
     """
     return {(a, b): frame[a].inverse() @ frame[b] for a, b in combinations(frame, 2)}
-
-
-def along(matched: Permutations, networks: Sequence[int]) -> Permutation:
-    """Compose the permutations of the steps of a path.
-
-    Args:
-        matched: for each unordered pair of networks, in one of its orders (a, b), the permutation that takes b into the
-            frame of a.
-        networks: the networks of the path, two or more, each another one than that before it.
-
-    Returns:
-        The permutation that takes the last network into the frame of the first.
-
-    Raises:
-        KeyError: if a step was not matched.
-    """
-    return reduce(Permutation.compose, (between(matched, a, b) for a, b in pairwise(networks)))
 
 
 def fixed_points(permutation: Permutation) -> float:
