@@ -1,6 +1,9 @@
 """What each experiment measures and tabulates, held against its version: whoever changes the one raises the other.
 
-`ONEBASIN_GOLDEN=write pytest tests/workflow/test_versions.py` writes the results anew, after a version was raised.
+Processors round otherwise, and training magnifies that until a unit is matched to another one. So results are kept as
+they came on several, and those of today are near one of them. `ONEBASIN_GOLDEN=write pytest
+tests/workflow/test_versions.py` writes them anew, after a version was raised; `ONEBASIN_GOLDEN=add` adds those of a
+processor that is new, after the same commit passed on another one.
 """
 
 import json
@@ -36,17 +39,27 @@ def today(study, history, pruned, transport):
     for name, room in rooms().items():
         path = next(place / f"tables/{name}.csv" for place in places if (place / f"tables/{name}.csv").exists())
         found[name] = {"version": room.version, **summary(path, name)}
-    if os.environ.get("ONEBASIN_GOLDEN") == "write":
-        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    if how := os.environ.get("ONEBASIN_GOLDEN"):
+        known = json.loads(GOLDEN.read_text()) if how == "add" else {}
+        for name, now in found.items():
+            then = known.setdefault(name, {**now, "means": []})
+            if not any(near(now["means"], means) for means in then["means"]):
+                then["means"].append(now["means"])
+        GOLDEN.write_text(json.dumps(known, indent=1) + "\n")
     return found
+
+
+def near(now, then):
+    """Whether the means of all columns are those of then, but for rounding."""
+    return now == {column: pytest.approx(mean, rel=0.02, abs=2e-3) for column, mean in then.items()}
 
 
 @pytest.mark.parametrize("name", rooms())
 def test_an_experiment_measures_what_its_version_says(today, name):
     now, then = today[name], json.loads(GOLDEN.read_text())[name]
     assert now["version"] == then["version"], "after raising a version, write the results anew"
-    assert now["rows"] == then["rows"] and now["means"].keys() == then["means"].keys()
-    for column, mean in then["means"].items():
-        # Other processors round otherwise, and training magnifies that.
-        same = now["means"][column] == pytest.approx(mean, rel=0.02, abs=2e-3)
-        assert same, f"the mean of {column} was {mean} and is {now['means'][column]}: raise VERSION of {name}"
+    assert now["rows"] == then["rows"]
+    seen = "\n".join(str(means) for means in then["means"])
+    assert any(near(now["means"], means) for means in then["means"]), (
+        f"the means are {now['means']} and were\n{seen}\nraise VERSION of {name}"
+    )
