@@ -136,6 +136,30 @@ def control_frame():
     return pd.DataFrame(rows)
 
 
+STARS = [("ordinary", 0, (0, 1)), ("star", 1, (10, 11)), ("star", 2, (10, 11)), ("longer", 0, (10, 11))]
+STARS += [("decay", 0, (10, 11)), ("mean", 2, (None,))]
+
+
+def star_frame():
+    """Networks 0 and 1 are sources; 2, 3 and 4 are held out."""
+    rows = []
+    cells = itertools.product(MODELS.items(), ("weights", "activations"), STARS, ("train", "test"))
+    for (model, widths), method, (network, sources, seeds), split in cells:
+        for width, seed, metric in itertools.product(widths, seeds, ("loss", "error")):
+            about = {"model": model, "width": width, **named(method), "network": network, "sources": sources}
+            paths = [("held-out", None, seed, other) for other in (2, 3, 4)]
+            paths += [("source", None, seed, other) for other in range(sources)]
+            paths += [
+                (path, seed, a, b) for a, b in itertools.combinations((2, 3, 4), 2) for path in ("strong", "triangle")
+            ]
+            for path, reference, a, b in paths:
+                barrier = width**-0.5 * (1 + 0.1 * b + 0.03 * (seed or 5)) / (1 + sources) / (1 + (method == "weights"))
+                values = {"barrier": barrier, "alpha": 0.5, "end_a": 0.1, "end_b": 0.0, "worst": barrier + 0.1}
+                which = {"path": path, "reference": reference, "a": a, "b": b, "split": split, "metric": metric}
+                rows.append({**about, **which, **values, "excess": barrier + 0.1})
+    return pd.DataFrame(rows).astype({"reference": "Int64", "a": "Int64"})
+
+
 def simplex_frame(resolution=6, models=(("mlp", 16), ("cnn", 4))):
     rows = []
     for (model, width), (method, claim), split in itertools.product(models, FRAMED, ["train", "test"]):
@@ -374,6 +398,7 @@ FRAMES = {
     "transfer_masks": transfer_masks_frame,
     "consensus": consensus_frame,
     "control": control_frame,
+    "star": star_frame,
     "methods": methods_frame,
     "instability": instability_frame,
     "correction": correction_frame,
@@ -807,6 +832,23 @@ def test_instability_draws_every_measurement_and_the_means():
     axis = figures.draw("instability", frame).axes[0]
     assert len(measurements(axis)) == 4 * 3 * 3
     assert [text.get_text() for text in axis.texts][0] == "3 × width 16: not finite"
+
+
+def test_star_draws_every_path_of_the_method_that_connects_ordinary_networks_best():
+    frame = star_frame()
+    figure = figures.draw("star", frame)
+    kinds = ["ordinary", "longer", "decay", "mean of 2", "star of 1", "star of 2"]
+    drawn = [("held-out", "barrier"), ("held-out", "excess"), ("strong", "barrier"), ("triangle", "excess")]
+    for (path, value), (column, model) in itertools.product(drawn, enumerate(MODELS)):
+        axis = figure.axes[2 * drawn.index((path, value)) + column]
+        cell = chosen(frame, model=model, path=path, method="weights", metric="error", split="train")
+        np.testing.assert_allclose(measurements(axis), np.sort(cell[value]))
+        means = cell.groupby(["width", "network", "sources"])[value].mean()
+        np.testing.assert_allclose(means_of(axis), np.sort(means))
+        assert [list(line.get_ydata()) for line in axis.lines].count([0.02, 0.02]) == (value == "barrier")
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["mlp, weight matching", "cnn, weight matching"]
+    assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == kinds
+    assert any("3 networks held out" in text for text in legend(figure))
 
 
 def test_correction_draws_curves_and_the_middle():

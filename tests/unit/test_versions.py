@@ -16,6 +16,7 @@ from PIL import Image
 from onebasin import checkpoint, data, foreign, match, models, prune, seeding, symmetry, train, versions
 from onebasin.landscape import evaluate, repair
 from onebasin.landscape.interpolate import line
+from onebasin.study.star import Star
 
 GOLDEN = Path(__file__).with_name("versions.json")
 SETTINGS = train.Settings(epochs=2, batch_size=100, optimizer="sgd", lr=0.1, momentum=0.9)
@@ -65,6 +66,9 @@ def results(folder):
         "parameters": sums(network(dataset, folder, 1, start=1, mask=permuted)),
         "losses": losses(folder),
     }
+    matching = {"name": "weights", "algorithm": "weights"}
+    towards = Star(model, groups, [states[0], states[2]], matching, images, labels)
+    found["star"] = {"parameters": sums(network(dataset, folder, 1, outputs=towards)), "losses": losses(folder)}
     torch.save({"state_dict": states[2]}, folder / "elsewhere.pt")
     fitted = foreign.fit(model, foreign.read(folder / "elsewhere.pt"), folder / "elsewhere.pt")
     found["import"] = {"parameters": sums(fitted)}

@@ -70,6 +70,21 @@ CHECKED = {
         "instability.epochs",
         "epochs below training.epochs, 10",
     ),
+    "a star that leaves one network held out": (
+        {"star": {"sources": [1, 3]}, "experiments": ["star"]},
+        "star.sources",
+        "3 of 4 networks leave no two held out. Allowed: numbers up to 2",
+    ),
+    "a star of the seed of a network": (
+        {"star": {"seeds": [9, 3]}, "experiments": ["star"]},
+        "star.seeds",
+        "3 is a seed of the study",
+    ),
+    "sources matched by no method": (
+        {"star": {"align": "weight"}, "experiments": ["star"]},
+        "star.align",
+        "'weight' is no matching method. Allowed: weights, activations",
+    ),
     "corrections at a width of no model": (
         {"correction": {"widths": [17]}, "experiments": ["correction"]},
         "correction.widths[0]",

@@ -12,6 +12,16 @@ CHILDREN = Batch(
     config["seeds_together"],
     by=["seed", "shared"],
 )
+STAR_EPOCHS = config["star"]["length"] * LAST_EPOCH
+STARS = Batch(
+    (
+        {"seed": seed, "star": star, **at(STAR_EPOCHS)}
+        for seed in sorted(config["star"]["seeds"])
+        for star in (*sorted(config["star"]["sources"]), "longer", "decay")
+    ),
+    config["seeds_together"],
+    by=["seed", "star"],
+)
 SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
 
 # Only the pairs of trained networks are worth sharing: there are many of them, and networks are large.

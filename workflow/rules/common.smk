@@ -127,6 +127,7 @@ wildcard_constraints:
     seed=r"\d+",
     source=r"\d+",
     shared=r"\d+",
+    star=r"[1-9]\d*|longer|decay",
     level=r"[1-9]\d*",
     method="|".join(map(re.escape, METHODS)),
     frame="|".join(map(re.escape, FRAMES)) or "-",

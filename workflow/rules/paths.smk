@@ -2,9 +2,9 @@
 
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
 checkpoint, the `level` of pruning, the epochs `shared` with its parent, the `mask` of another network under which it was
-trained (`source`, and the `method` by which it was permuted), the other `data` set, another `width`. A stage at which
-networks are matched is an address without a seed. The address makes the path; nothing takes a path apart. Values may be
-wildcards.
+trained (`source`, and the `method` by which it was permuted), how many networks it is a `star` of, or which kind of
+network beside one, the other `data` set, another `width`. A stage at which networks are matched is an address without a
+seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
 # Sets of networks, and stages, by the names that experiments have for them; the rules that make them add theirs.
@@ -31,12 +31,22 @@ def at(epoch):
 
 
 def folder(
-    seed, width="{width}", data="first", shared=None, level=None, mask=None, method=None, source=None, epoch=None
+    seed,
+    width="{width}",
+    data="first",
+    shared=None,
+    star=None,
+    level=None,
+    mask=None,
+    method=None,
+    source=None,
+    epoch=None,
 ):
     """Where the training of a network puts its files."""
     parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
     parts += ["second"] if data == "second" else []
     parts += [f"shared{shared}"] if shared is not None else []
+    parts += [f"star/{star}"] if star else []
     parts += [f"level{level}"] if level else []
     parts += [method if mask == "permuted" else mask, f"from{source}"] if mask else []
     return "/".join(parts)

@@ -6,7 +6,7 @@ the same identity continues from it; with another it starts afresh. Files get th
 of them are complete.
 """
 
-from onebasin.train.loop import train
+from onebasin.train.loop import Outputs, train
 from onebasin.train.resume import COLUMNS
 from onebasin.train.settings import (
     AUGMENTATIONS,
@@ -26,6 +26,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "WARMUP_UNITS",
+    "Outputs",
     "Settings",
     "TrainingError",
     "rate",

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,25 @@ _EVALUATION_BATCH = 512
 _HELD_OUTPUTS = 2**24
 
 
+class Outputs(Protocol):
+    """What gives the outputs that a step is judged by, in place of the network itself.
+
+    Attributes:
+        state: what it remembers from one epoch to the next, changed in place; it is there again after an interruption.
+    """
+
+    state: Mapping[str, Tensor]
+
+    def begin(self, model: nn.Module, address: Sequence[str | int], epoch: int) -> None:
+        """Prepare for an epoch of a network; whatever it draws in this epoch, it draws by the address."""
+
+    def __call__(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Map images [n, …] to outputs, of which the parameters of the network get their gradients."""
+
+    def end(self, model: nn.Module) -> None:
+        """Do to the network what is to be done after an epoch, before it is evaluated and kept."""
+
+
 def train(
     model: nn.Module,
     dataset: Dataset,
@@ -48,6 +68,7 @@ def train(
     start: int = 0,
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
+    outputs: Outputs | None = None,
     save_every_s: float = 1.0,
     title: str = "",
 ) -> None:
@@ -75,6 +96,8 @@ def train(
             remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
         mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
         warmup_again: whether the warmup begins at `start`, not at 0.
+        outputs: what gives the outputs that a step is judged by; those of the network itself, compiled if the settings
+            say so, unless it is given. What shapes it stands in the metadata.
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
         title: with which its lines in the log begin, such as which network it is.
 
@@ -98,7 +121,8 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Optimizer(model, settings, mask or {})
-    forward = compiled(model, device) if settings.compile else model
+    forward = _forward(model, settings, device) if outputs is None else partial(outputs, model)
+    state = {**optimizer.state, **(outputs.state if outputs else {})}
     identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
     identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
     about: dict[str, Any] = {
@@ -117,7 +141,7 @@ def train(
             checkpoint.save(resume.kept_file(work, epoch), model.state_dict(), about | {"epoch": epoch})
 
     prefix = f"{title}, " if title else ""
-    done, rows = resume.restore(work, identity, checkpoints, model, optimizer, device)
+    done, rows = resume.restore(work, identity, checkpoints, model, state, device)
     if done:
         log.info("%scontinues at epoch %d", prefix, done + 1)
     else:
@@ -136,9 +160,13 @@ def train(
                     address += ["branch", branch[1]]
                 # For layers that draw from the global generator, such as dropout.
                 torch.manual_seed(seeding.derive(*address, "layers", epoch))
+                if outputs:
+                    outputs.begin(model, address, epoch)
                 lr, train_loss, train_error = _train_epoch(
                     model, forward, optimizer, training, settings, address, epoch, warmup_after
                 )
+                if outputs:
+                    outputs.end(model)
                 test_loss, test_error = _evaluate(model, test)
                 if not math.isfinite(test_loss):
                     raise TrainingError(
@@ -160,7 +188,7 @@ def train(
                 )
                 keep(epoch)
                 if epoch < settings.epochs and time.monotonic() - saved >= save_every_s:
-                    resume.save(work, identity, epoch, rows, model, optimizer)
+                    resume.save(work, identity, epoch, rows, model, state)
                     saved = time.monotonic()
     except TrainingError:
         resume.clear(work)
@@ -170,6 +198,14 @@ def train(
         resume.publish(resume.kept_file(work, epoch), Path(path))
     resume.publish(work / "training.csv", Path(table))
     resume.clear(work)
+
+
+def _forward(model: nn.Module, settings: Settings, device: torch.device) -> Callable[[Tensor], Tensor]:
+    if not settings.compile:
+        return model
+    fused = compiled(model, device)
+    # The smaller last batch is not worth a compilation of its own.
+    return lambda images: (fused if len(images) == settings.batch_size else model)(images)
 
 
 def _train_epoch(
@@ -196,8 +232,7 @@ def _train_epoch(
     for index, (x, y) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
         lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
         with precision():
-            # The smaller last batch is not worth a compilation of its own.
-            logits, targets = flat((forward if len(x) == size else model)(x), y)
+            logits, targets = flat(forward(x), y)
             loss = F.cross_entropy(logits, targets, label_smoothing=settings.label_smoothing)
         loss.backward()
         optimizer.step(lr)

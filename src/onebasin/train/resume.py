@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from onebasin import checkpoint
 from onebasin.data import Dataset
 from onebasin.files import FileError, atomic, load_metadata, load_tensors, save_tensors
 from onebasin.provenance import provenance
 from onebasin.train import compilation
-from onebasin.train.optimizer import Optimizer
 from onebasin.train.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,11 +64,16 @@ def kept_file(work: Path, epoch: int) -> Path:
 
 
 def save(
-    work: Path, identity: dict[str, Any], epoch: int, rows: list[list[Any]], model: nn.Module, optimizer: Optimizer
+    work: Path,
+    identity: dict[str, Any],
+    epoch: int,
+    rows: list[list[Any]],
+    model: nn.Module,
+    state: Mapping[str, Tensor],
 ) -> None:
-    """Save how far a training is."""
+    """Save how far a training is: the network, and the state of what trains it."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer.state.items()}
+    tensors |= {f"optimizer/{name}": tensor for name, tensor in state.items()}
     save_tensors(work / _RESUME, tensors, {"identity": identity, "epoch": epoch, "rows": rows}, "resume")
 
 
@@ -78,7 +82,7 @@ def restore(
     identity: dict[str, Any],
     checkpoints: Mapping[int, str | Path],
     model: nn.Module,
-    optimizer: Optimizer,
+    state: Mapping[str, Tensor],
     device: torch.device,
 ) -> tuple[int, list[list[Any]]]:
     """Restore the state of an earlier run; return its last epoch and its rows, or 0 and none for a fresh start."""
@@ -103,7 +107,7 @@ def restore(
         clear(work)
         return 0, []
     model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-    for name, tensor in optimizer.state.items():
+    for name, tensor in state.items():
         tensor.copy_(tensors[f"optimizer/{name}"])
     return epoch, rows
 
