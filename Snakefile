@@ -18,7 +18,7 @@ else:
 
     include: "workflow/rules/train.smk"
     include: "workflow/rules/prune.smk"
-    include: "workflow/rules/instability.smk"
+    include: "workflow/rules/children.smk"
     include: "workflow/rules/star.smk"
     include: "workflow/rules/transfer.smk"
     include: "workflow/rules/tickets.smk"

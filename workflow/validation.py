@@ -90,10 +90,13 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
     check_names("matching", config["matching"], reserved=("none", "unpermuted", "random"))
     matching = [method["name"] for method in config["matching"]]
     check_names("frames", config["frames"], reserved=("none", "unpermuted", "random", *matching))
+    check_names("butterfly.matching", config["butterfly"]["matching"], reserved=("none", *matching))
     training, chosen = config["training"], [rooms()[name] for name in config["experiments"]]
     check_training("training", training, everything)
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, everything)
+        own = {**training, **model["training"], "checkpoints": [], **config["butterfly"]["training"]}
+        check_training("butterfly.training", own, everything)
     if config["data"]["name"] in TEXTS:
         check_text(config)
     if "file" in (config["data"]["name"], config["transfer"]["data"]["name"]):
@@ -115,8 +118,9 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
         refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
     for room in chosen:
         check_experiment(config, room)
-    if config["transfer"]["data"]["name"] == "same":
-        config["transfer"]["data"]["name"] = config["data"]["name"]
+    for section in ("transfer", "butterfly"):
+        given = config[section]["data"]
+        given |= {key: config["data"][key] for key, value in given.items() if value == "same"}
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))
 
 
@@ -350,6 +354,8 @@ def check_text(config: Config) -> None:
     name = config["data"]["name"]
     if isinstance(config["data"]["normalise"], Mapping):
         refuse("data.normalise", f"mean and std are of images, and {name!r} is text. Allowed: none")
+    if config["data"]["label_noise"]:
+        refuse("data.label_noise", f"wrong labels are of images, and {name!r} is text. Allowed: 0")
     for index, model in enumerate(config["models"]):
         if "family" in model:
             family = model["family"]

@@ -147,12 +147,28 @@ class Mask(Mapping[str, Tensor]):
             raise files.FileError(f"{path} is no readable mask ({error}); delete it and make it again") from error
 
 
+def weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weights of a model by their state keys: neither biases nor parameters of norms.
+
+    These are parameters with two or more axes longer than 1, and those of linear and convolutional layers, but none of
+    norms.
+
+    Args:
+        model: any module.
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name: parameter
+        for prefix, module in model.named_modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if _is_weight(module, parameter)
+    }
+
+
 def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Mask:
     """Return the mask with which nothing is pruned yet; it says what may be pruned.
 
-    These are the weights of the model: parameters with two or more axes longer than 1, and those of linear and
-    convolutional layers, but no parameters of norms. The output layer is what the traced graph shows to make the
-    outputs of the model: a weight with an axis of outputs.
+    These are the ``weights`` of the model. The output layer is what the traced graph shows to make the outputs of the
+    model: a weight with an axis of outputs.
 
     Args:
         model: any module whose symmetry is known.
@@ -163,12 +179,11 @@ def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Ma
         ValueError: if nothing may be pruned.
     """
     outputs = {key for (key, _), reason in symmetry.fixed.items() if reason == "model output"}
-    kept = {}
-    for prefix, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            key = f"{prefix}.{name}" if prefix else name
-            if _is_weight(module, parameter) and (output_layer or key not in outputs):
-                kept[key] = torch.ones(parameter.shape, dtype=torch.bool)
+    kept = {
+        key: torch.ones(weight.shape, dtype=torch.bool)
+        for key, weight in weights(model).items()
+        if output_layer or key not in outputs
+    }
     if not kept:
         raise ValueError("the model has no weights to prune besides its output layer")
     return Mask(kept)

@@ -109,6 +109,20 @@ def test_held_out_images_are_those_that_training_loses(tmp_path, digits):
         data.hold_out(digits, 1)
 
 
+def test_wrong_labels_are_as_many_as_asked_and_of_training_images_alone(digits):
+    assert data.mislabel(digits, 0, 0) is digits
+    less = data.hold_out(digits, 0.1)
+    noisy = data.mislabel(less, 0.3, 0)
+    wrong = noisy.train_labels != less.train_labels
+    assert int(wrong.sum()) == round(0.3 * 1293) and torch.equal(noisy.train_images, less.train_images)
+    for split in ("test", "held_out"):
+        assert all(torch.equal(one, two) for one, two in zip(noisy.raw(split), less.raw(split), strict=True))
+    away = (noisy.train_labels - less.train_labels)[wrong] % 10
+    assert torch.bincount(away, minlength=10)[1:].min() > 20, "every other class is as likely"
+    assert data.mislabel(less, 0.3, 0).digest == noisy.digest != data.mislabel(less, 0.3, 1).digest
+    assert (data.mislabel(digits, 1, 0).train_labels != digits.train_labels).all()
+
+
 def test_constant_channel_is_centred_and_not_scaled():
     images = torch.full((4, 1, 2, 2), 9, dtype=torch.uint8)
     dataset = small(train_images=images, test_images=images[:2])

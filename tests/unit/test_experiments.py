@@ -35,7 +35,7 @@ def test_its_settings_stand_in_the_config_and_obey_their_schemas(room):
     for key, schema in room.settings.items():
         Draft202012Validator.check_schema(schema)
         assert schema["description"].endswith(".") and "default" not in schema
-        if key != "data":
+        if "$ref" not in json.dumps(schema):
             Draft202012Validator(schema).validate(section[key])
 
 

@@ -192,6 +192,26 @@ def instability_frame(shared=(0, 1, 5, 20)):
     return pd.DataFrame(rows)
 
 
+def butterfly_frame(times=((0, 0), (0, 5), (1, 0)), methods=("none", "weights", "activations")):
+    left = [{"kind": "independent", "sigma": None, "share": None, "epoch": None, "step": None}]
+    for (kind, sigma, share), (epoch, step) in itertools.product(
+        [("order", None, None), ("gaussian", 0.1, 1.0), ("gaussian", 0.1, 0.0), ("gradient", 1e-6, 0.25)], times
+    ):
+        left.append({"kind": kind, "sigma": sigma, "share": share, "epoch": epoch, "step": step})
+    rows = []
+    for method, which, split, metric in itertools.product(methods, left, ["train", "test"], ["loss", "error"]):
+        networks = paths("weak") if which["kind"] == "independent" else [(None, seed, seed) for seed in range(4)]
+        for _, a, b in networks:
+            barrier = (0.2 if method == "none" else 0.1 + 0.02 * a) * 0.7 ** (which["epoch"] or 0)
+            about = {"model": "mlp", "width": 64, **which, **named(method), "a": a, "b": b, "distance": 5.0}
+            plain = method == "none"
+            about |= {"fixed_points": None if plain else 0.8, "chance": None if plain else 0.02}
+            about |= {"disagreement": 0.1 if plain else None, "angular_cka": 0.4 if plain else None}
+            rows.append({**about, "split": split, "metric": metric, "barrier": barrier, **ENDS})
+    optional = ["sigma", "share", "fixed_points", "chance", "disagreement", "angular_cka"]
+    return pd.DataFrame(rows).astype({"epoch": "Int64", "step": "Int64"} | dict.fromkeys(optional, "float64"))
+
+
 def correction_frame(methods=("none", "activations"), corrections=("none", "reset", "repair")):
     rows = []
     gain = {"none": 1.0, "reset": 1.0, "repair": 0.5}
@@ -401,6 +421,7 @@ FRAMES = {
     "star": star_frame,
     "methods": methods_frame,
     "instability": instability_frame,
+    "butterfly": butterfly_frame,
     "correction": correction_frame,
     "trajectory": trajectory_frame,
     "stability": stability_frame,
@@ -849,6 +870,23 @@ def test_star_draws_every_path_of_the_method_that_connects_ordinary_networks_bes
     assert [axis.get_title() for axis in figure.axes[:2]] == ["mlp, weight matching", "cnn, weight matching"]
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == kinds
     assert any("3 networks held out" in text for text in legend(figure))
+
+
+def test_butterfly_draws_every_kind_of_child_and_what_permutations_change():
+    frame = butterfly_frame()
+    figure = figures.draw("butterfly", frame)
+    rows = [figure.axes[start : start + 5] for start in range(0, 20, 5)]
+    titles = [" ".join(axis.get_title().split()) for axis in rows[0]]
+    assert titles[:3] == ["independent", "other batches", "noise of σ = 0.1"]
+    assert titles[3:] == ["noise of σ = 0.1 in one weight", "a gradient of σ = 1e-06 in 0.25 of the weights"]
+    for line, metric in zip(rows, ("error", "loss"), strict=False):
+        for axis, kind in zip(line[:2], ("independent", "order"), strict=True):
+            shown = frame[(frame["kind"] == kind) & (frame["metric"] == metric)]
+            np.testing.assert_allclose(measurements(axis), np.sort(shown["barrier"]))
+    permuted = frame[(frame["kind"] == "order") & (frame["metric"] == "error") & (frame["method"] != "none")]
+    changes = permuted["barrier"] - 0.2 * 0.7 ** permuted["epoch"].astype(float)
+    np.testing.assert_allclose(measurements(rows[2][1]), np.sort(changes), atol=1e-12)
+    assert [label.get_text() for label in rows[3][1].get_xticklabels()] == ["step 0", "step 5", "epoch 1"]
 
 
 def test_correction_draws_curves_and_the_middle():

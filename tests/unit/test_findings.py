@@ -90,6 +90,23 @@ def test_width_says_one_sentence_for_each_model():
         assert told[0].startswith("without a permutation ")
 
 
+def test_butterfly_says_whether_permutations_lower_the_barriers_to_children():
+    table = FRAMES["butterfly"]()
+    child, matched = table["kind"] != "independent", table["method"] == "weights"
+    noise = 0.001 * (-1.0) ** table["a"]
+    # Weights raise the barriers to all children but those of other batches at epoch 1, activations more so.
+    table["barrier"] = np.where(child, 0.1, 0.6) + noise
+    table.loc[child & matched, "barrier"] += 0.05
+    table.loc[child & (table["method"] == "activations"), "barrier"] += 0.1
+    table.loc[(table["kind"] == "order") & (table["epoch"] == 1) & matched, "barrier"] -= 0.08 + noise
+    table.loc[~child & matched, "barrier"] -= 0.4
+    text = rooms()["butterfly"].finding(table)
+    assert "is .600 [" in text and "between independent networks" in text and "leave at step 0 .100 [" in text
+    assert "Permutations by weights, the strongest method, lower 1 and raise 11 of 12 of the barriers" in text
+    assert "those by all methods 1 and raise 23 of 24 (" in text
+    assert "by other batches at epoch 1, is -.030 [-.032, -.028]; between independent networks it is -.400" in text
+
+
 def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
     table = width_table({16: 0.0197})
     (row,) = summarise(table[table["split"] == "train"], Summary("model width", "barrier", "a b")).to_dict("records")

@@ -123,6 +123,8 @@ def test_text_is_held_out_by_pieces_and_not_varied():
     assert [len(dataset.raw(split)[1]) for split in dataset.splits] == [15, 20, 5]
     with pytest.raises(DataError, match="letters is text, of which there is no variant 'inverted'"):
         data.vary(dataset, "inverted")
+    with pytest.raises(DataError, match="label_noise: letters is text, where no label can be wrong: give 0"):
+        data.mislabel(dataset, 0.1, 0)
     with pytest.raises(DataError, match="training and test images of letters differ in type"):
         replace(letters(), train_labels=letters().train_labels[:, 0])
 

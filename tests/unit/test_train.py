@@ -447,7 +447,7 @@ CHANGES = {
     "setting lr": {"settings": replace(SMALL, lr=1e-3)},
     "setting epochs": {"settings": replace(SMALL, epochs=5)},
     "seed address": {"seed_address": (8, "net")},
-    "branch": {"branch": (1, "child")},
+    "branch": {"branch": train.Branch(1, "child")},
     "start": {"start": 1, "epochs": (2, 4)},
     "mask": {"mask": {"head.weight": torch.eye(3, 6).bool()}},
     "warmup again": {"warmup_again": True},
@@ -692,7 +692,7 @@ def test_branches_share_their_first_epochs(tmp_path):
     epochs = (1, 2, 3, 4)
     run(tmp_path / "trunk", epochs=epochs)
     for name in ("a", "b"):
-        run(tmp_path / name, epochs=epochs, branch=(2, name))
+        run(tmp_path / name, epochs=epochs, branch=train.Branch(2, name))
 
     def states(name):
         loaded = [checkpoint.load(tmp_path / name / f"epoch{epoch}.safetensors")[0] for epoch in epochs]
@@ -799,7 +799,7 @@ def test_epochs_that_are_never_reached_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint epoch 5 does not lie in 0\.\.4"):
         run(tmp_path, epochs=(5,))
     with pytest.raises(ValueError, match=r"branch epoch 5 does not lie in 0\.\.4"):
-        run(tmp_path, branch=(5, "a"))
+        run(tmp_path, branch=train.Branch(5, "a"))
     assert os.listdir(tmp_path) == []
 
 

@@ -244,6 +244,11 @@ CHECKED = {
         "data.normalise",
         "mean and std are of images, and 'pydoc' is text. Allowed: none",
     ),
+    "wrong labels of text": (
+        {"data": {"name": "pydoc", "label_noise": 0.1}, "models": [OWN], "experiments": ["pairs"]},
+        "data.label_noise",
+        "wrong labels are of images, and 'pydoc' is text. Allowed: 0",
+    ),
     "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
 }
 
@@ -304,6 +309,11 @@ DETAILS = {
     "unknown correction": ({"barrier": {"correction": "rest"}}, "barrier.correction", "did you mean 'reset'?"),
     "one image to fit on": ({"barrier": {"fit_images": 1}}, "barrier.fit_images", "at least 2"),
     "most images held out": ({"data": {"held_out": 0.9}}, "data.held_out", "at least 0 and of at most 0.5"),
+    "more wrong labels than labels": (
+        {"data": {"label_noise": 1.1}},
+        "data.label_noise",
+        "at least 0 and of at most 1",
+    ),
     "unknown pairs": ({"history": {"pairs": "disjiont"}}, "history.pairs", "did you mean 'disjoint'?"),
     "two points of a history": ({"history": {"points": 2}}, "history.points", "at least 3"),
     "an empty set of checkpoints": ({"superposition": {"sets": [[]]}}, "superposition.sets[0]", "at least 1 items"),

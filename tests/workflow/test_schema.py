@@ -19,7 +19,7 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
 def resolved(schema):
-    if "$ref" in schema:
+    if schema.get("$ref", "").startswith("#/$defs/"):
         return {**DEFS[schema["$ref"].removeprefix("#/$defs/")], **schema}
     return schema
 
@@ -56,8 +56,12 @@ def test_every_key_is_described_and_bounded():
 
 
 def test_no_section_takes_unknown_keys():
-    # What the user's own function takes is not known here.
-    objects = [(p, schema) for p, schema in sections() if schema.get("type") == "object" and p[-1:] != ("options",)]
+    # What the user's own function takes is not known here; other sections of the config are looked at by themselves.
+    objects = [
+        (path, schema)
+        for path, schema in sections()
+        if schema.get("type") == "object" and path[-1:] != ("options",) and "$ref" not in schema
+    ]
     assert len(objects) > 5
     for path, schema in objects:
         assert schema.get("additionalProperties") is False, path

@@ -20,7 +20,7 @@ for name, alignment in ALIGNMENTS.items():
         name:
             name
         input:
-            data=list(DATA.values()) if alignment.across else [DATA["first"]],
+            data=[DATA[name] for name in alignment.data],
             networks=alignment.files,
         output:
             permutations=alignment.outputs("safetensors"),
@@ -43,7 +43,7 @@ for name, alignment in ALIGNMENTS.items():
             stages=of_outputs(alignment.stages),
             networks=of_inputs(alignment.networks),
             pairs=of_outputs(alignment.pairs_of) if alignment.share else alignment.pairs,
-            data=list(DATA) if alignment.across else ["first"],
+            data=alignment.data,
         script:
             "../scripts/align.py"
 

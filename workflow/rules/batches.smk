@@ -22,6 +22,16 @@ STARS = Batch(
     config["seeds_together"],
     by=["seed", "star"],
 )
+BUTTERFLY_EPOCHS = config["butterfly"]["training"].get("epochs", LAST_EPOCH)
+BUTTERFLY = Batch(
+    (
+        {"seed": seed, "data": "butterfly", **at(BUTTERFLY_EPOCHS), **child}
+        for seed in SEEDS
+        for child in [{}, *({"child": child} for child in ROOMS["butterfly"].module.children(config["butterfly"]))]
+    ),
+    config["seeds_together"],
+    by=["seed"],
+)
 SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
 
 # Only the pairs of trained networks are worth sharing: there are many of them, and networks are large.
@@ -120,6 +130,28 @@ class Retraining:
         return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
 
 
+class Family:
+    """What the jobs of a rule train that makes children.
+
+    Args:
+        batch: of children, and of parents where these are on a data set of their own.
+        data: the data set.
+        own: training settings in place of those of the study and the model.
+    """
+
+    def __init__(self, batch, data, own):
+        self.batch, self.data, self.own = batch, data, own
+        self.epochs = own.get("epochs", LAST_EPOCH)
+
+    def training_of(self, wildcards):
+        """The settings of the training."""
+        return stable({**training_of(wildcards), **self.own}, without=("checkpoints",))
+
+    def amount(self, wildcards):
+        """What a job does, in trainings as long as those of the study."""
+        return Amount(trainings=math.ceil(len(self.batch.of(wildcards)) * self.epochs / LAST_EPOCH))
+
+
 class Alignment:
     """What the jobs of a rule match.
 
@@ -135,6 +167,7 @@ class Alignment:
         self.share = SHARE if shared else ""
         self.pairs = pairs
         self.across = {"data": "across"} in stages
+        self.data = ["first", "second"] if self.across else ["first"]
         items = ({"method": method, **stage} for method in METHODS for stage in stages)
         self.batch = Batch(items, config["methods_together"], by=by)
         WORK[name] = Work(ESTIMATE, self.amount)
@@ -210,6 +243,11 @@ def listed(sets, names, wildcards):
     return [item for items in found for item in items]
 
 
+def methods_of(room):
+    """The matching methods of an experiment by their names: those of the study, and more of its own section."""
+    return METHODS | {method["name"]: method for method in config.get(room.name, {}).get("matching", [])}
+
+
 class Measurement:
     """What the measuring jobs of an experiment have in hand.
 
@@ -222,7 +260,7 @@ class Measurement:
         self.shares = SHARES if room.needs.shared else 1
         self.share = SHARE if self.shares > 1 else ""
         self.batch = Batch(
-            ({"part": part} for part in parts_of(self.needs.parts)), config["methods_together"], ["part"]
+            ({"part": part} for part in parts_of(self.needs.parts, room)), config["methods_together"], ["part"]
         )
         self.pairs = HISTORY_PAIRS if self.needs.widths.startswith("history") else PAIRS
         WORK[f"{room.name}_measure"] = Work(ESTIMATE, self.amount)
@@ -244,7 +282,8 @@ class Measurement:
 
     def methods(self, wildcards):
         """The settings of the methods of a job."""
-        return [stable(METHODS[name]) for name in self.names(METHODS, "methods", wildcards)]
+        known = methods_of(self.room)
+        return [stable(known[name]) for name in self.names(known, "methods", wildcards)]
 
     def frames(self, wildcards):
         """The settings of the frames of a job."""
@@ -341,11 +380,11 @@ class Measurement:
         )
 
 
-def parts_of(kinds):
+def parts_of(kinds, room):
     """The names of the parts of a measurement: `none`, methods, frames, levels; `all` where it is not divided."""
     names = {
         "none": ["none"],
-        "methods": list(METHODS),
+        "methods": list(methods_of(room)),
         "frames": list(FRAMES),
         "levels": [f"level{stage['level']}" for stage in STAGES.get("levels", [])],
     }
@@ -377,7 +416,7 @@ def gathered(room, wildcards):
         files[source] = [
             gathered_file(source, part, share).format(model=model, width=width)
             for model, width in configurations_of(room)
-            for part in parts_of(kinds)
+            for part in parts_of(kinds, room)
             for share in (shares if source in ROOMS and ROOMS[source].needs.shared else [""])
         ]
     for name in room.tables:

@@ -145,6 +145,7 @@ def data_settings():
         ("image_size", name != "image_folder"),
         ("context", name not in validation.TEXTS),
         ("normalise", config["data"]["normalise"] == "auto"),
+        ("label_noise", not config["data"]["label_noise"]),
     ]
     found = stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
     return {key: stable(value) if isinstance(value, dict) else value for key, value in found.items()}

@@ -1,11 +1,11 @@
-"""The data set, and the second one of `transfer`.
+"""The data set, the second one of `transfer`, and that of `butterfly`.
 
 Needs: nothing, or what lies in `data.data_dir`, or the file `data.path`.
 Makes: a file for each, the only thing that later jobs know of the data.
 """
 
 WORK["data"] = Work(ESTIMATE, Amount(reads=ESTIMATE.files_to_decode))
-WORK["second_data"] = WORK["data"]
+WORK["second_data"] = WORK["butterfly_data"] = WORK["data"]
 
 
 rule data:
@@ -33,27 +33,31 @@ rule data:
         "../scripts/data.py"
 
 
-rule second_data:
-    """Bring the second data set into one file; it must have the shape and the classes of the first."""
-    input:
-        first=DATA["first"],
-        file=own_file(config["transfer"]["data"]["name"]),
-    output:
-        update(DATA["second"]),
-    log:
-        log_of("second_data"),
-    benchmark:
-        benchmark_of("second_data")
-    conda:
-        "../../envs/onebasin.yaml"
-    threads: 1
-    resources:
-        runtime=WORK["second_data"].runtime,
-        mem_mb=WORK["second_data"].mem_mb,
-        gpu=0,
-    params:
-        data=data_settings() | stable(config["transfer"]["data"]),
-        version=data_version(config["transfer"]["data"]["name"]),
-        folder=of_outputs(own_folder),
-    script:
-        "../scripts/data.py"
+for name, section in {"second": config["transfer"], "butterfly": config["butterfly"]}.items():
+
+    rule:
+        """Bring another data set into one file; the second one must have the shape and the classes of the first."""
+        name:
+            f"{name}_data"
+        input:
+            first=DATA["first"] if name == "second" else [],
+            file=own_file(section["data"]["name"]),
+        output:
+            update(DATA[name]),
+        log:
+            log_of(f"{name}_data"),
+        benchmark:
+            benchmark_of(f"{name}_data")
+        conda:
+            "../../envs/onebasin.yaml"
+        threads: 1
+        resources:
+            runtime=WORK["second_data"].runtime,
+            mem_mb=WORK["second_data"].mem_mb,
+            gpu=0,
+        params:
+            data=data_settings() | stable(section["data"]),
+            version=data_version(section["data"]["name"]),
+            folder=of_outputs(own_folder),
+        script:
+            "../scripts/data.py"

@@ -51,7 +51,7 @@ for room in ROOMS.values():
             benchmark:
                 benchmark_of(f"{room.name}_measure", f"{{model}}/width{{width}}/{measured.batch.name}{measured.share}")
             wildcard_constraints:
-                part="|".join(map(re.escape, parts_of(room.needs.parts))),
+                part="|".join(map(re.escape, parts_of(room.needs.parts, room))),
             conda:
                 "../../envs/onebasin.yaml"
             threads: config["resources"]["threads"] if room.needs.data else 1

@@ -1,10 +1,10 @@
 """Every path of a study, once.
 
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
-checkpoint, the `level` of pruning, the epochs `shared` with its parent, the `mask` of another network under which it was
-trained (`source`, and the `method` by which it was permuted), how many networks it is a `star` of, or which kind of
-network beside one, the other `data` set, another `width`. A stage at which networks are matched is an address without a
-seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
+checkpoint, the `level` of pruning, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
+network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
+of, or which kind of network beside one, another `data` set, another `width`. A stage at which networks are matched is an
+address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
 # Sets of networks, and stages, by the names that experiments have for them; the rules that make them add theirs.
@@ -14,7 +14,11 @@ STAGES = {"last": [{}]}
 # What the networks of a study are called that were not trained in it.
 LAST = "imported" if config["networks"] else f"epoch{LAST_EPOCH}"
 
-DATA = {"first": "<results>/data.safetensors", "second": "<results>/second/data.safetensors"}
+DATA = {
+    "first": "<results>/data.safetensors",
+    "second": "<results>/second/data.safetensors",
+    "butterfly": "<results>/butterfly/data.safetensors",
+}
 PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
 FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
 MEASUREMENT = "<results>/measurements/{table}/{model}/width{width}/{part}.csv"
@@ -36,6 +40,7 @@ def folder(
     data="first",
     shared=None,
     star=None,
+    child=None,
     level=None,
     mask=None,
     method=None,
@@ -44,9 +49,10 @@ def folder(
 ):
     """Where the training of a network puts its files."""
     parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
-    parts += ["second"] if data == "second" else []
+    parts += [data] if data != "first" else []
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
+    parts += ["-".join([child["kind"], *(f"{key}{child[key]}" for key in child if key != "kind")])] if child else []
     parts += [f"level{level}"] if level else []
     parts += [method if mask == "permuted" else mask, f"from{source}"] if mask else []
     return "/".join(parts)

@@ -3,7 +3,7 @@
 from onebasin.data import file
 from onebasin.data.dataset import NORMALISATIONS, DataError, Dataset, normalised, open_, save
 from onebasin.data.sources import CONTEXT, DATASETS, IMAGE_SIZE, load
-from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, stratified_split, vary
+from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, mislabel, stratified_split, vary
 
 __all__ = [
     "CONTEXT",
@@ -17,6 +17,7 @@ __all__ = [
     "file",
     "hold_out",
     "load",
+    "mislabel",
     "normalised",
     "open_",
     "save",

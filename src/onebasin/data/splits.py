@@ -1,4 +1,4 @@
-"""Data sets made from a data set: split, held out, varied."""
+"""Data sets made from a data set: split, held out, varied, with wrong labels."""
 
 from __future__ import annotations
 
@@ -86,6 +86,33 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         held_out_images=dataset.train_images[taken],
         held_out_labels=labels[taken],
     )
+
+
+def mislabel(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """Give training images wrong labels, so that networks have to learn some of them by heart.
+
+    Args:
+        dataset: a data set of images.
+        share: share of the training images, 0 to 1, rounded to whole images. Which they are is drawn at random, and so
+            is the label of each, evenly among the other classes.
+        seed: of these draws.
+
+    Returns:
+        The data set with other labels for training and all else as it was, or as it is for a share of 0.
+
+    Raises:
+        DataError: text has no labels that could be wrong, and neither has a data set of one class.
+    """
+    if not share:
+        return dataset
+    if dataset.context or dataset.classes < 2:
+        what = "text" if dataset.context else "of one class"
+        raise DataError(f"label_noise: {dataset.name} is {what}, where no label can be wrong: give 0")
+    generator = seeding.generator("data", dataset.name, "label noise", seed)
+    labels = dataset.train_labels.clone()
+    wrong = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
+    labels[wrong] += torch.randint(1, dataset.classes, (len(wrong),), generator=generator)
+    return replace(dataset, name=f"{dataset.name}, label noise {share:g}", train_labels=labels % dataset.classes)
 
 
 def vary(dataset: Dataset, variant: str) -> Dataset:

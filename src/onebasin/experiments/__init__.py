@@ -65,7 +65,7 @@ class Needs:
         permutations: stages at which permutations of all pairs were found.
         strong: whether it looks at strong paths, in the frame of a third network.
         frames: whether it gets the common frames.
-        data: the data sets that it gets, of "first" and "second".
+        data: the data sets that it gets, of "first", "second" and "butterfly".
         unread: keys of its section that its measurement does not read.
         parts: how its measurement is divided: by "none", "methods" and "frames", by "levels", or not at all.
         shared: whether several jobs may share a part.

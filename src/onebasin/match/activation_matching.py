@@ -128,7 +128,7 @@ def correlations(
         taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in read}
         watched = {index for found in taps.values() for index, _ in found}
         for moment in zip(*networks, strict=True):
-            outputs = [_watch(model, state, batch, watched) for state in moment]
+            outputs = [watch(model, state, batch, watched) for state in moment]
             for name, found in taps.items():
                 for place, (index, axis) in enumerate(found):
                     features = [_features(output[index], axis) for output in outputs]
@@ -178,7 +178,15 @@ def mean_gain(gains: Gains, permutation: Permutation) -> float:
     return float(torch.cat(matched).mean()) if matched else 0.0
 
 
-def _watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) -> dict[int, Tensor]:
+def watch(model: nn.Module, state: State, images: Tensor, watched: set[int]) -> dict[int, Tensor]:
+    """Return the outputs of some operations of an evaluation, by their place in its order.
+
+    Args:
+        model: the module of the network.
+        state: its state, on the device to compute on.
+        images: [n, …], on the same device.
+        watched: the places of the operations.
+    """
     found: dict[int, Tensor] = {}
 
     def visit(index: int, func: object, call: dict[str, object], outs: list[Tensor]) -> None:

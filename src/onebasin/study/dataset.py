@@ -17,9 +17,10 @@ def make(job: Job) -> None:
     for path in job.input.get("file", ()):
         settings["path"] = path
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
-    normalisation = settings.pop("normalise", "auto")
+    normalisation, label_noise = settings.pop("normalise", "auto"), settings.pop("label_noise", 0)
     dataset = data.normalised(data.load(**settings), normalisation)
     dataset = data.hold_out(data.vary(dataset, variant), held_out)
+    dataset = data.mislabel(dataset, label_noise, settings["seed"])
     if job.input.get("first"):
         first = data.open_(job.input.first)
         if (dataset.image_shape, dataset.classes) != (first.image_shape, first.classes):

@@ -68,7 +68,7 @@ class Study:
     """A model at one width: what a job has in hand of it. Files are read when they are first asked for.
 
     A network is named by its address: its seed and, where it is not the trained network of the study, the epoch of an
-    earlier checkpoint, the level of pruning, the epochs shared with its parent, another width, the other data set.
+    earlier checkpoint, the level of pruning, how it left its parent, another width, another data set.
 
     Args:
         job: its params name the files of its inputs, in their order: `networks`, `masks` and `permutations`, by their
@@ -181,7 +181,7 @@ class Study:
         return self._once(path, lambda: {seed: found for (seed,), found in permutation.load(path).items()})
 
     def dataset(self, name: str | None = None) -> Dataset:
-        """Return a data set, "first" or "second"; the first of those it has unless it is named."""
+        """Return a data set, such as "second"; the first of those it has unless it is named."""
         path = self._data[name or next(iter(self._data))]
         return self._once(path, lambda: data.open_(path))
 

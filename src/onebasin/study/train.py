@@ -65,22 +65,28 @@ def trainings(job: Job) -> Iterator[tuple[Mapping[str, Any], dict[int, str], str
         yield address, dict(zip(epochs, checkpoints, strict=False)), table, Path(table).with_name("unfinished")
 
 
+def branch_of(address: Mapping[str, Any]) -> train.Branch | None:
+    """Return where a child leaves its parent: it has shared whole epochs, or is another kind of child; else None."""
+    child = {"epoch": address["shared"]} if "shared" in address else address.get("child")
+    return train.Branch(name="child", **child) if child else None
+
+
 def train_networks(job: Job) -> None:
-    """Train the networks of a job: from their initialisation, children too, whose first epochs are their parent's."""
+    """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's."""
     torch.set_num_threads(job.threads)
     dataset = data.open_(job.input.data)
     if "factory" in job.params.architecture:
         network.followed(job.params.architecture, job.width, dataset)
     ends: dict[int, float] = {}
     for address, checkpoints, table, work in trainings(job):
-        seed, shared = address["seed"], address.get("shared")
+        seed, child = address["seed"], {key: address[key] for key in ("child",) if key in address}
         job.store.files(
             "network",
-            {**shaped_by(job, dataset, seed, "train"), "shared": shared},
+            {**shaped_by(job, dataset, seed, "train"), "shared": address.get("shared"), **child},
             kept(checkpoints, table),
             partial(_train, job, dataset, address, checkpoints, table, work),
         )
-        if shared is None:
+        if branch_of(address) is None:
             *_, last = tables.rows(table, "training")
             ends[seed] = last["test_error"]
     _remark(job, ends, dataset, "")
@@ -89,8 +95,7 @@ def train_networks(job: Job) -> None:
 def _train(
     job: Job, dataset: Dataset, address: Mapping[str, Any], checkpoints: Mapping[int, str], table: str, work: Path
 ) -> None:
-    seed, shared = address["seed"], address.get("shared")
-    randomness = address_of(job, seed)
+    seed, randomness = address["seed"], address_of(job, address["seed"])
     train.train(
         network.initialised(job.params.architecture, job.width, dataset, randomness),
         dataset,
@@ -101,7 +106,7 @@ def _train(
         work=work,
         metadata=about(job, seed),
         device=job.device,
-        branch=None if shared is None else (shared, "child"),
+        branch=branch_of(address),
         title=network.spell(address),
     )
 

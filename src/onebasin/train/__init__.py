@@ -6,6 +6,7 @@ the same identity continues from it; with another it starts afresh. Files get th
 of them are complete.
 """
 
+from onebasin.train.course import KINDS, Branch
 from onebasin.train.loop import Outputs, train
 from onebasin.train.resume import COLUMNS
 from onebasin.train.settings import (
@@ -22,10 +23,12 @@ from onebasin.train.settings import (
 __all__ = [
     "AUGMENTATIONS",
     "COLUMNS",
+    "KINDS",
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
     "WARMUP_UNITS",
+    "Branch",
     "Outputs",
     "Settings",
     "TrainingError",

@@ -24,6 +24,7 @@ from onebasin.provenance import provenance
 from onebasin.train import resume
 from onebasin.train.batches import Images
 from onebasin.train.compilation import compiled
+from onebasin.train.course import Branch, Course
 from onebasin.train.optimizer import Optimizer
 from onebasin.train.settings import Settings, TrainingError, rate
 
@@ -64,7 +65,7 @@ def train(
     work: str | Path,
     metadata: Mapping[str, Any],
     device: str | torch.device = "cpu",
-    branch: tuple[int, str | int] | None = None,
+    branch: Branch | None = None,
     start: int = 0,
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
@@ -89,8 +90,7 @@ def train(
         work: folder of this training alone, beside the files above; removed at the end.
         metadata: what the checkpoints shall say besides epoch, settings, seed address, data set and provenance.
         device: where to train.
-        branch: `(k, name)` gives the epochs after the k-th an order and augmentation of their own, by name, so that
-            several branches share their first k epochs (instability analysis, Frankle et al. 2020).
+        branch: where it leaves another network of the same seed address, with which it shares every step before.
         start: epoch at which the network is as given. Training goes on from there to the last epoch with the learning
             rates, order and augmentation that these epochs have for a network trained from 0, and an optimiser that
             remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
@@ -102,8 +102,8 @@ def train(
         title: with which its lines in the log begin, such as which network it is.
 
     Raises:
-        TrainingError: the loss is not finite, or the network cannot be compiled; no file has been written under its
-            name.
+        TrainingError: the loss is not finite, the network cannot be compiled, or training ends before a branch leaves;
+            no file has been written under its name.
         FileError: a file cannot be written.
         ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask of another network.
     """
@@ -112,8 +112,8 @@ def train(
     for epoch in checkpoints:
         if not start <= epoch <= settings.epochs:
             raise ValueError(f"checkpoint epoch {epoch} does not lie in {start}..{settings.epochs}")
-    if branch is not None and not 0 <= branch[0] <= settings.epochs:
-        raise ValueError(f"branch epoch {branch[0]} does not lie in 0..{settings.epochs}")
+    if branch is not None and not 0 <= branch.epoch <= settings.epochs:
+        raise ValueError(f"branch epoch {branch.epoch} does not lie in 0..{settings.epochs}")
     device = torch.device(device)
     work = Path(work)
     # torch's stubs know the memory format only as a keyword alone.
@@ -121,6 +121,13 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Optimizer(model, settings, mask or {})
+    training = Images(dataset, "train", settings, device)
+    course = Course(training, settings.batch_size, seed_address, model, branch)
+    if branch is not None and branch.step and course.leaves > settings.epochs:
+        raise TrainingError(
+            f"step {branch.step} after epoch {branch.epoch} lies behind the last one: "
+            f"{settings.epochs} epochs have {course.steps} steps each"
+        )
     forward = _forward(model, settings, device) if outputs is None else partial(outputs, model)
     state = {**optimizer.state, **(outputs.state if outputs else {})}
     identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
@@ -130,7 +137,7 @@ def train(
         **provenance(),
         "settings": asdict(settings),
         "seed_address": list(seed_address),
-        "branch": branch,
+        "branch": branch and branch.about,
         "dataset": {"name": dataset.name, "digest": dataset.digest},
     }
     if start or mask:
@@ -148,22 +155,19 @@ def train(
         done = start
         keep(start)
     warmup_after = start if warmup_again else 0
-    training = Images(dataset, "train", settings, device)
     test = Images(dataset, "test", settings, device)
     saved = time.monotonic()
     try:
         with _deterministic_convolutions(), seeding.seeded(*seed_address, device=device):
             for epoch in range(done + 1, settings.epochs + 1):
                 began = time.perf_counter()
-                address = [*seed_address]
-                if branch is not None and epoch > branch[0]:
-                    address += ["branch", branch[1]]
                 # For layers that draw from the global generator, such as dropout.
+                address = course.address(epoch)
                 torch.manual_seed(seeding.derive(*address, "layers", epoch))
                 if outputs:
                     outputs.begin(model, address, epoch)
                 lr, train_loss, train_error = _train_epoch(
-                    model, forward, optimizer, training, settings, address, epoch, warmup_after
+                    model, forward, optimizer, course, settings, epoch, warmup_after
                 )
                 if outputs:
                     outputs.end(model)
@@ -212,23 +216,18 @@ def _train_epoch(
     model: nn.Module,
     forward: Callable[[Tensor], Tensor],
     optimizer: Optimizer,
-    training: Images,
+    course: Course,
     settings: Settings,
-    address: Sequence[str | int],
     epoch: int,
     warmup_after: int,
 ) -> tuple[float, float, float]:
     """Train for one epoch; return the rate of its last step, and the mean loss and error of its batches."""
-    device, n, size = training.images.device, len(training.labels), settings.batch_size
-    order = torch.randperm(n, generator=seeding.generator(*address, "order", epoch)).to(device)
-    images = training.shuffled(order, size, seeding.generator(*address, "augment", epoch))
-    labels = training.labels[order]
+    size, steps = settings.batch_size, course.steps
     seen = _Outputs()
-    precision = _autocast(settings, device)
-    steps = math.ceil(n / size)
+    precision = _autocast(settings, course.training.images.device)
     lr = settings.lr
     model.train()
-    batches = zip(images, labels.split(size), strict=True)
+    batches = course.batches(epoch)
     for index, (x, y) in enumerate(_with_bar(batches, f"epoch {epoch}/{settings.epochs}", steps)):
         lr = rate(settings, (epoch - 1) * steps + index, steps, warmup_after)
         with precision():
@@ -241,7 +240,7 @@ def _train_epoch(
     finite = torch.isfinite(losses)
     if not finite.all():
         first = int(torch.nonzero(~finite)[0])
-        step = first // (size * labels[0].numel())
+        step = first // (size * course.training.labels[0].numel())
         raise TrainingError(
             f"the loss is {losses[first].item()} in epoch {epoch}, step {step + 1} of {steps}: "
             "lower lr or lengthen the warmup"

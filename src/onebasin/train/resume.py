@@ -21,6 +21,7 @@ from onebasin.data import Dataset
 from onebasin.files import FileError, atomic, load_metadata, load_tensors, save_tensors
 from onebasin.provenance import provenance
 from onebasin.train import compilation
+from onebasin.train.course import Branch
 from onebasin.train.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def identity_of(
     dataset: Dataset,
     settings: Settings,
     seed_address: Sequence[str | int],
-    branch: tuple[int, str | int] | None,
+    branch: Branch | None,
     metadata: Mapping[str, Any],
     device: torch.device,
 ) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def identity_of(
     parts = {f"setting {name}": value for name, value in asdict(settings).items()}
     parts |= {
         "seed address": list(seed_address),
-        "branch": branch,
+        "branch": branch and branch.about,
         "data set": dataset.digest,
         "architecture": hashlib.sha256(str(model).encode()).hexdigest(),
         "initial network": checkpoint.digest(model.state_dict()),
