@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from onebasin import differences, figures, scaling, seeding, tables
-from onebasin.experiments import control, rooms
+from onebasin.experiments import control, mechanism_share, rooms
 from onebasin.experiments import methods as methods_room
 from onebasin.figures import panels as panels_module
 from onebasin.figures import style
@@ -402,6 +402,48 @@ def transfer_masks_frame():
     return pd.DataFrame(rows)
 
 
+WAYS = [
+    ("none", "none"),
+    ("matched", "weights"),
+    ("matched", "activations"),
+    ("random order", "none"),
+    ("random direction", "none"),
+]
+
+
+def mechanism_frame():
+    rows = []
+    cells = itertools.product(MODELS.items(), WAYS, ("train", "test"), ("loss", "error", "loss_calibrated"))
+    for (model, widths), (kind, method), split, metric in cells:
+        for width, (a, b) in itertools.product(widths, itertools.combinations(range(4), 2)):
+            claim = {"matched": "weak", "random direction": "strong"}.get(kind, "none")
+            about = {"model": model, "width": width, "kind": kind, **named(method), "a": a, "b": b, "split": split}
+            ends = {"barrier": height(claim, width, a, b), "alpha": 0.5, "end_a": 0.1, "end_b": 0.1}
+            rows.append({**about, "metric": metric, **ends})
+    return pd.DataFrame(rows)
+
+
+def mechanism_share_frame():
+    rows = mechanism_share.table({"table mechanism": mechanism_frame().to_dict("records")}, {})
+    return pd.DataFrame(list(rows)).astype(dict.fromkeys(["share", "low", "high"], "float64"))
+
+
+def mechanism_layers_frame():
+    rows = []
+    cells = itertools.product(MODELS.items(), WAYS[:-1], ("train", "test"), (0.25, 0.5), range(1, 4))
+    for (model, widths), (kind, method), split, share, depth in cells:
+        for width, (a, b) in itertools.product(widths, itertools.combinations(range(4), 2)):
+            about = {"model": model, "width": width, "kind": kind, **named(method), "a": a, "b": b, "split": split}
+            cosine = 1 - 0.1 * depth * height("none" if method == "none" else "weak", width, a, b)
+            values = {f"{name}_cosine": cosine for name in ("linear", "exponential")}
+            values |= {f"{name}_error": 1 - cosine for name in ("linear", "exponential")}
+            values |= dict.fromkeys(["seen_a", "seen_b"], 1 / depth) | dict.fromkeys(
+                ["stable_rank_a", "stable_rank_b"], 2.0 * width / depth
+            )
+            rows.append({**about, "share": share, "layer": f"layer{depth}", "depth": depth, **values})
+    return pd.DataFrame(rows)
+
+
 FRAMES = {
     "errors": errors_frame,
     "pruning": pruning_frame,
@@ -419,6 +461,9 @@ FRAMES = {
     "consensus": consensus_frame,
     "control": control_frame,
     "star": star_frame,
+    "mechanism": mechanism_frame,
+    "mechanism_share": mechanism_share_frame,
+    "mechanism_layers": mechanism_layers_frame,
     "methods": methods_frame,
     "instability": instability_frame,
     "butterfly": butterfly_frame,

@@ -165,6 +165,11 @@ CHECKED = {
         "transfer.data.variant",
         "another variant",
     ),
+    "a fall of barriers at one width": (
+        {"mechanism": {"widths": [16]}, "experiments": ["mechanism_share"]},
+        "mechanism.widths",
+        "no model has two of [16]",
+    ),
     "networks mixed at a width of no model": ({"consensus": {"widths": [17]}}, "consensus.widths[0]", "16, 32, 64"),
     "frame named as a method": (
         {"frames": [{"name": "weights", "algorithm": "merge_many"}]},
@@ -297,7 +302,8 @@ DETAILS = {
     "empty experiments": (
         {"experiments": []},
         "experiments",
-        "errors, pairs, width, scaling, differences, simplex, consensus, cycles, methods, control",
+        "errors, pairs, width, scaling, differences, mechanism, mechanism_share, mechanism_layers, simplex, consensus, "
+        "cycles, methods, control",
     ),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),
