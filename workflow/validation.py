@@ -103,6 +103,12 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
         path = config["data"]["path"]
         config["data"]["path"] = locate(path, folders) or refuse("data.path", _missing(path, folders))
     if config["networks"]:
+        for index, model in enumerate(config["models"]):
+            if "asymmetric" in model:
+                refuse(
+                    f"models[{index}].asymmetric",
+                    "is of training, not with networks from elsewhere. Allowed: no such key",
+                )
         check_files(config["networks"], config["models"], folders)
         for index, room in enumerate(chosen):
             if trains(room):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin import files
+from onebasin.models.layers import weights
 from onebasin.permutation import Permutation
 from onebasin.symmetry import Network, Operations, State, Symmetry, SymmetryError, TracedSymmetry, Units, discover
 
@@ -147,28 +148,11 @@ class Mask(Mapping[str, Tensor]):
             raise files.FileError(f"{path} is no readable mask ({error}); delete it and make it again") from error
 
 
-def weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights of a model by their state keys: neither biases nor parameters of norms.
-
-    These are parameters with two or more axes longer than 1, and those of linear and convolutional layers, but none of
-    norms.
-
-    Args:
-        model: any module.
-    """
-    return {
-        f"{prefix}.{name}" if prefix else name: parameter
-        for prefix, module in model.named_modules()
-        for name, parameter in module.named_parameters(recurse=False)
-        if _is_weight(module, parameter)
-    }
-
-
 def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Mask:
     """Return the mask with which nothing is pruned yet; it says what may be pruned.
 
-    These are the ``weights`` of the model. The output layer is what the traced graph shows to make the outputs of the
-    model: a weight with an axis of outputs.
+    These are the weights of the model (``models.layers.weights``). The output layer is what the traced graph shows to
+    make the outputs of the model: a weight with an axis of outputs.
 
     Args:
         model: any module whose symmetry is known.
@@ -180,8 +164,8 @@ def full(model: nn.Module, symmetry: Symmetry, output_layer: bool = False) -> Ma
     """
     outputs = {key for (key, _), reason in symmetry.fixed.items() if reason == "model output"}
     kept = {
-        key: torch.ones(weight.shape, dtype=torch.bool)
-        for key, weight in weights(model).items()
+        key: torch.ones(parameter.shape, dtype=torch.bool)
+        for key, parameter in weights(model)
         if output_layer or key not in outputs
     }
     if not kept:
@@ -248,13 +232,6 @@ def dead_units(symmetry: Symmetry, model: nn.Module, state: State, images: Tenso
     unread = {name: _unread(symmetry, name, state) for name in symmetry.groups}
     constant = _constant(model, state, images)
     return {name: int((gone | constant[name] if name in constant else gone).sum()) for name, gone in unread.items()}
-
-
-def _is_weight(module: nn.Module, parameter: nn.Parameter) -> bool:
-    if isinstance(module, nn.LayerNorm):
-        return False
-    layer = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and parameter.dim() >= 2
-    return layer or sum(length > 1 for length in parameter.shape) >= 2
 
 
 def _smallest_removed(mask: Mapping[str, Tensor], values: State, fraction: float) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ STAGES = {
     "activations": 2,
     # Common frames, by algorithm.
     "reference": 2,
+    "hierarchical": 1,
     "merge_many": 2,
     "universe": 2,
     # Learned through the loss, for pairs and for frames.

@@ -7,7 +7,8 @@ import torch
 from test_train import SMALL, blobs, network, run
 from torch import nn
 
-from onebasin import checkpoint, prune, train
+from onebasin import checkpoint, train
+from onebasin.models import layers
 from onebasin.train import batches as images_of
 from onebasin.train.course import Course
 
@@ -49,7 +50,7 @@ def moved(branch, model=None):
     model = model or network()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     list(course(model, branch).batches(branch.epoch + 1))
-    weights = prune.weights(model)
+    weights = dict(layers.weights(model))
     found = {key: tensor - before[key] for key, tensor in model.state_dict().items()}
     return {k: v for k, v in found.items() if k in weights}, {k: v for k, v in found.items() if k not in weights}
 
@@ -121,7 +122,7 @@ def test_weights_alone_are_perturbed_and_as_many_as_asked(kind, share):
 @pytest.mark.parametrize("kind", ["gaussian", "gradient"])
 def test_a_perturbation_of_1_is_as_long_as_the_initial_weights(kind):
     model = network(width=40)
-    initial = {key: weight.detach().clone() for key, weight in prune.weights(model).items()}
+    initial = {key: weight.detach().clone() for key, weight in dict(layers.weights(model)).items()}
     weights, _ = moved(train.Branch(0, "child", kind=kind, sigma=1.0), model)
     lengths = [sum(float(tensor.square().sum()) for tensor in state.values()) ** 0.5 for state in (weights, initial)]
     assert lengths[0] == pytest.approx(lengths[1], rel=0.05 if kind == "gaussian" else 1e-4)

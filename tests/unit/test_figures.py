@@ -273,6 +273,20 @@ def layers_frame(count=3, epochs=(0,)):
     return pd.DataFrame(rows).astype({"rewound": "Int64", "place": "Int64"})
 
 
+def layerwise_frame(count=3):
+    rows = []
+    for row, scale in history_rows(["none", "weights", "activations"]):
+        parts = list(itertools.product(("one", "prefix"), range(1, count + 1)))
+        for part, layer in [
+            *parts,
+            *([("blocks", count)] if row["model"] == "cnn" and row["method"] != "none" else []),
+        ]:
+            rise = scale * {"one": 0.02, "prefix": 0.1 * layer, "blocks": 0.05}[part]
+            which = {"part": part, "layer": layer, "layers": count}
+            rows.append({**row, **which, "barrier": rise, "halfway": rise + 0.01, "excess": rise + 0.02})
+    return pd.DataFrame(rows)
+
+
 def superposition_frame(matched=("0", "1", "5", "20", "5+20", "1+5+20")):
     rows = []
     for (row, scale), epoch in itertools.product(history_rows(["none", "weights", "activations"]), EPOCHS):
@@ -471,6 +485,7 @@ FRAMES = {
     "trajectory": trajectory_frame,
     "stability": stability_frame,
     "layers": layers_frame,
+    "layerwise": layerwise_frame,
     "superposition": superposition_frame,
 }
 
@@ -1145,6 +1160,19 @@ def test_layers_draws_every_pair_of_every_kind():
     for column, kind in enumerate(("bottom_up", "top_down", "one_in", "one_out")):
         axis = panel(figure, 1, column)
         np.testing.assert_allclose(measurements(axis), np.sort(chosen(mine, kind=kind)["barrier"]))
+
+
+def test_layerwise_draws_every_layer_and_blocks_behind_the_last_prefix():
+    frame = layerwise_frame()
+    figure = figures.draw("layerwise", frame)
+    of = chosen(frame, split="train", metric="error")
+    for row, model in enumerate(("mlp", "cnn")):
+        mine = chosen(of, model=model)
+        for column, parts in enumerate((["one"], ["prefix", "blocks"])):
+            axis = panel(figure, row, column)
+            np.testing.assert_allclose(measurements(axis), np.sort(mine.loc[mine["part"].isin(parts), "halfway"]))
+            labels = [label.get_text() for label in axis.get_xticklabels()]
+            assert labels == ["1", "2", "3", *(["blocks"] if (model, column) == ("cnn", 1) else [])]
 
 
 def test_superposition_draws_the_end_with_every_pair_and_means_along_training():

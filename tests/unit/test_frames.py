@@ -20,7 +20,7 @@ FAMILIES = {
     "residual": Residual,
     "attention": Attention,
 }
-METHODS = {"reference": {}, "merge_many": {}, "universe": {"climbs": 1}}
+METHODS = {"reference": {}, "hierarchical": {}, "merge_many": {}, "universe": {"climbs": 1}}
 both = pytest.mark.parametrize("similarity", ["weights", "activations"])
 each = pytest.mark.parametrize("method", METHODS)
 
@@ -108,8 +108,31 @@ def test_objectives_are_those_of_the_matching_of_two(different, similarity):
 def test_no_method_is_worse_than_any_reference(different, similarity):
     model, sym, states = different
     references = [find("reference", sym, model, states, similarity=similarity, to=seed) for seed in states]
-    best, merged, universe = (mean(find(method, sym, model, states, similarity=similarity)) for method in METHODS)
+    best, merged, universe = (
+        mean(find(method, sym, model, states, similarity=similarity)) for method in METHODS if method != "hierarchical"
+    )
     assert max(map(mean, references)) == best <= merged <= universe
+
+
+@both
+def test_pairs_are_merged_before_their_means(different, similarity):
+    model, sym, _ = different
+    states = {seed: state(model, seed) for seed in (5, 2, 9, 4, 7)}
+    found = find("hierarchical", sym, model, states, similarity=similarity)
+    between = pair_permutations(found)
+    assert found.permutations[5] == sym.identity() and found.iterations == 3
+    for first, second in ((5, 2), (9, 4)):
+        alone = {seed: states[seed] for seed in (first, second)}
+        pair = find("hierarchical", sym, model, alone, similarity=similarity)
+        assert pair_permutations(pair)[first, second] == between[first, second]
+        other = find("reference", sym, model, alone, similarity=similarity, to=first)
+        assert pair.permutations == other.permutations
+    if similarity == "weights":
+        moved = {seed: sym.apply(found.permutations[seed], state) for seed, state in states.items()}
+        four = [{key: (moved[a][key] + moved[b][key]) / 2 for key in moved[a]} for a, b in ((5, 2), (9, 4))]
+        assert match.weights(sym, *four).permutation == sym.identity(), "the means are aligned"
+        eight = {key: (four[0][key] + four[1][key]) / 2 for key in four[0]}
+        assert match.weights(sym, eight, states[7]).permutation == found.permutations[7]
 
 
 @both

@@ -18,6 +18,7 @@ from torch import nn
 from onebasin import checkpoint, models, seeding, train
 from onebasin.data import Dataset
 from onebasin.files import FileError
+from onebasin.models import asymmetric
 from onebasin.provenance import provenance
 from onebasin.train import Settings, TrainingError, compilation, loop, rate
 from onebasin.train import batches as images_of
@@ -386,6 +387,43 @@ def test_masked_steps_are_those_of_the_smaller_network(tmp_path):
     run(tmp_path / "whole", settings, whole, mask={key: kept.bool() for key, kept in mask.items()})
     run(tmp_path / "part", settings, part)
     assert torch.allclose(whole.head.weight[:, :5], part.head.weight, rtol=1e-4, atol=1e-6)
+
+
+FAMILIES = {"mlp": {}, "cnn": {"norm": "batch"}, "resnet20": {"norm": "layer", "width": 2}}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("settings", ["adam", "momentum"])
+def test_fixed_entries_are_the_same_whatever_the_seed_and_the_others_are_trained(tmp_path, family, settings):
+    states, starts = [], []
+    for seed in (0, 1):
+        model = network(family, seed=seed, **FAMILIES[family])
+        asymmetric.declare(model, share=0.4, spread=2)
+        starts.append({key: value.clone() for key, value in model.state_dict().items()})
+        run(tmp_path / str(seed), MASKED[settings], model, epochs=(0, 4), seed_address=(seed, "net"))
+        states.append([checkpoint.load(tmp_path / f"{seed}/epoch{epoch}.safetensors")[0] for epoch in (0, 4)])
+    fixed = asymmetric.fixed(model)
+    assert set(fixed) == {key for key, value in model.named_parameters() if value.dim() > 1}
+    for key, (places, values) in fixed.items():
+        assert int(places.sum()) == round(0.4 * places.numel())
+        for start, (before, after) in zip(starts, states, strict=True):
+            assert torch.equal(before[key][places], values[places]) and torch.equal(after[key][places], values[places])
+            assert torch.equal(before[key][~places], start[key][~places])
+            assert (after[key] != before[key])[~places].float().mean() > 0.5
+        assert not torch.equal(states[0][0][key][~places], states[1][0][key][~places])
+    spread = torch.cat([values.flatten() / (values[0].numel()) ** -0.5 for _, values in fixed.values()]).std()
+    assert spread == pytest.approx(2 * 2**0.5, rel=0.1)
+
+
+def test_a_fixed_entry_that_is_pruned_is_0(tmp_path):
+    model = network()
+    asymmetric.declare(model, share=0.5)
+    mask = half_of(model)
+    run(tmp_path, MASKED["adam"], model, mask=mask)
+    for key, (places, values) in asymmetric.fixed(model).items():
+        weight = model.get_parameter(key)
+        assert not weight[~mask[key]].any()
+        assert torch.equal(weight[mask[key] & places], values[mask[key] & places])
 
 
 def test_a_network_rewound_goes_on_with_the_same_rates_and_order(tmp_path):

@@ -181,6 +181,31 @@ CHECKED = {
         "frames[0].options.max_rounds",
         "Allowed: to, biases",
     ),
+    "rounds of a frame that revises nothing": (
+        {"frames": [{"name": "tree", "algorithm": "hierarchical", "options": {"max_rounds": 3}}]},
+        "frames[0].options.max_rounds",
+        "Allowed: biases",
+    ),
+    "every entry of the weights fixed": (
+        {"models": [{**MLP, "asymmetric": {"share": 1}}]},
+        "models[0].asymmetric.share",
+        "Allowed: a number above 0 and below 1",
+    ),
+    "fixed entries without their share": ({"models": [{**MLP, "asymmetric": {}}]}, "models[0].asymmetric", "'share'"),
+    "networks from elsewhere with fixed entries": (
+        {
+            "models": [{**MLP, "asymmetric": {"share": 0.5}}],
+            "networks": ["config.yaml", "Snakefile"],
+            "experiments": ["pairs"],
+        },
+        "models[0].asymmetric",
+        "not with networks from elsewhere",
+    ),
+    "a way of layers without a middle": (
+        {"layerwise": {"points": 4}, "experiments": ["layerwise"]},
+        "layerwise.points",
+        "Allowed: odd numbers",
+    ),
     "reference that is no seed": (
         {"frames": [{"name": "r", "algorithm": "reference", "options": {"to": 7}}]},
         "frames[0].options.to",

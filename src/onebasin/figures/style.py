@@ -67,6 +67,7 @@ ALGORITHMS = {
     "weights": "weight matching",
     "activations": "activation matching",
     "reference": "reference",
+    "hierarchical": "hierarchical",
     "merge_many": "merge-many",
     "universe": "universe",
     "sinkhorn": "learned",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from onebasin.match.activation_matching import activations
-from onebasin.match.frames import merge_many, reference, universe
+from onebasin.match.frames import hierarchical, merge_many, reference, universe
 from onebasin.match.result import Frame, Match, similarity
 from onebasin.match.sinkhorn import sinkhorn, sinkhorn_pair
 from onebasin.match.weight_matching import weights
@@ -14,6 +14,7 @@ __all__ = [
     "Frame",
     "Match",
     "activations",
+    "hierarchical",
     "merge_many",
     "reference",
     "similarity",
@@ -32,6 +33,7 @@ METHODS: dict[str, Callable[..., Match]] = {
 
 FRAMES: dict[str, Callable[..., Frame]] = {
     "reference": reference,
+    "hierarchical": hierarchical,
     "merge_many": merge_many,
     "universe": universe,
     "sinkhorn": sinkhorn,

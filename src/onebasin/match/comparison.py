@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin import seeding
+from onebasin.landscape.interpolate import interpolate
 from onebasin.match import activation_matching, frank_wolfe, weight_matching
 from onebasin.match.coordinate_ascent import as_real, counted_keys, is_small
 from onebasin.match.decision import decide
@@ -49,6 +50,10 @@ class Comparison(ABC):
     @abstractmethod
     def align(self, network: int, permutations: Mapping[int, Permutation], round_: int) -> Permutation:
         """Align one network to the sum of the others; return its permutation as it is if that cannot be improved."""
+
+    @abstractmethod
+    def join(self, first: Sequence[int], second: Sequence[int], permutations: Mapping[int, Permutation]) -> Permutation:
+        """Return the permutation that aligns the mean of some permuted networks to the mean of others."""
 
     @abstractmethod
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:
@@ -135,6 +140,14 @@ class Weights(Comparison):
             self.symmetry, target, self.states[network], start, generator, biases=self.biases
         )
 
+    def join(self, first: Sequence[int], second: Sequence[int], permutations: Mapping[int, Permutation]) -> Permutation:
+        """Match the two means by their weights."""
+        means = []
+        for side in (first, second):
+            permuted = [self.symmetry.apply(permutations[network], self.states[network]) for network in side]
+            means.append(interpolate(permuted, [1 / len(side)] * len(side)))
+        return weight_matching.weights(self.symmetry, *means, seed=self.seed, biases=self.biases).permutation
+
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:
         """Return the inner product of the compared parameters."""
         first, second = (self.permuted(network, permutations[network]) for network in (a, b))
@@ -209,6 +222,17 @@ class Activations(Comparison):
         found = activation_matching.best_order(self.symmetry, total)
         before, after = (activation_matching.mean_gain(total, choice) for choice in (current, found))
         return found if after - before > 1e-9 * abs(after) else current
+
+    def join(self, first: Sequence[int], second: Sequence[int], permutations: Mapping[int, Permutation]) -> Permutation:
+        """Solve every group for the units of all pairs between the two sides together."""
+        orders = {n: {name: torch.tensor(permutations[n][name]) for name in self.read} for n in (*first, *second)}
+        total = {
+            name: torch.stack(
+                [self.gains[a, b][name][orders[a][name]][:, orders[b][name]] for a in first for b in second]
+            ).sum(0)
+            for name in self.read
+        }
+        return activation_matching.best_order(self.symmetry, total)
 
     def objective(self, a: int, b: int, permutations: Mapping[int, Permutation]) -> float:
         """Return the mean kernel of matched units."""

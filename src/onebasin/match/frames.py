@@ -102,6 +102,51 @@ def merge_many(
     return _frame(comparison, *max(found, key=lambda one: comparison.total(one[0])), start)
 
 
+def hierarchical(
+    symmetry: Symmetry,
+    states: Mapping[int, State],
+    *,
+    similarity: str = "weights",
+    model: nn.Module | None = None,
+    images: Tensor | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Frame:
+    """Align each second network to the one before, then the means of pairs, and so on until one frame is left.
+
+    Hierarchical merging (arXiv 2510.09174). Networks are paired in the order in which they are given, and one that is
+    left over waits for the next round. A mean is of permuted networks: with "activations" it is judged by how its
+    networks' units go with those of the other side, all pairs together. Nothing is revised once it is aligned, so that
+    the objective may lie below that of a reference.
+
+    Args:
+        symmetry: as for ``reference``.
+        states: as for ``reference``.
+        similarity: as for ``reference``.
+        model: as for ``reference``.
+        images: as for ``reference``.
+        seed: seeds the searches.
+        options: as for ``reference``.
+
+    Returns:
+        The frame, in the order of the first network, with the objectives of ``reference``; iterations are rounds.
+
+    Raises:
+        ValueError: for a bad argument.
+    """
+    start = time.perf_counter()
+    comparison = compare(similarity, symmetry, states, model, images, seed, **options)
+    permutations = dict.fromkeys(comparison.networks, symmetry.identity())
+    merged, rounds = [[network] for network in comparison.networks], 0
+    while len(merged) > 1:
+        for first, second in zip(merged[::2], merged[1::2], strict=False):
+            found = comparison.join(first, second, permutations)
+            permutations |= {network: found @ permutations[network] for network in second}
+            first += second
+        merged, rounds = merged[::2], rounds + 1
+    return _frame(comparison, permutations, rounds, start)
+
+
 def universe(
     symmetry: Symmetry,
     states: Mapping[int, State],

@@ -1,5 +1,7 @@
 """Layers that several families share."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -66,6 +68,21 @@ class HalvingMaxPool2d(nn.MaxPool2d):
             return super().forward(x)
         rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).amax(3)
         return rows.unflatten(1, (-1, 2)).amax(2).permute(0, 3, 1, 2)
+
+
+def weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the weights of a model by their state keys, in order.
+
+    These are parameters with two or more axes longer than 1, and those of linear and convolutional layers; neither
+    biases nor parameters of norms.
+    """
+    for prefix, module in model.named_modules():
+        if isinstance(module, nn.LayerNorm):
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            layer = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and parameter.dim() >= 2
+            if layer or sum(length > 1 for length in parameter.shape) >= 2:
+                yield f"{prefix}.{name}" if prefix else name, parameter
 
 
 def check_norm(norm: str) -> None:

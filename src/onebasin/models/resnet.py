@@ -1,5 +1,6 @@
 """ResNet-20 for small images (He et al. 2016, section 4.2, with projection shortcuts: option B)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,9 +18,10 @@ class Block(nn.Module):
         after: channels of the output.
         stride: of the first convolution and the shortcut.
         norm: "none", "layer" or "batch"; convolutions have a bias only without norm, whose shift replaces it.
+        untied: whether an identity as shortcut is written as a convolution.
     """
 
-    def __init__(self, before: int, after: int, stride: int, norm: str) -> None:
+    def __init__(self, before: int, after: int, stride: int, norm: str, untied: bool) -> None:
         """Build the layers."""
         super().__init__()
         bias = norm == "none"
@@ -34,6 +36,10 @@ class Block(nn.Module):
             self.shortcut = nn.Sequential(
                 nn.AvgPool2d(1, stride), nn.Conv2d(before, after, 1, bias=bias), norm_2d(norm, after)
             )
+        elif untied:
+            self.shortcut = nn.Conv2d(before, after, 1, bias=False)
+            with torch.no_grad():
+                nn.init.dirac_(self.shortcut.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [n, before, height, width] to [n, after, height / stride, width / stride]."""
@@ -49,9 +55,20 @@ class ResNet20(nn.Module):
         image_shape: channels, height, width of an image.
         classes: number of outputs.
         norm: "none", "layer" or "batch".
+        untied: whether identities as shortcuts are written as convolutions that compute the same. The channels of a
+            stage then need not have the same order in all of its blocks: a permutation moves the weights of these
+            convolutions, which map one order to the next.
     """
 
-    def __init__(self, *, width: int, image_shape: tuple[int, int, int], classes: int, norm: str = "layer") -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        norm: str = "layer",
+        untied: bool = False,
+    ) -> None:
         """Build the layers."""
         super().__init__()
         self.conv = nn.Conv2d(image_shape[0], width, 3, padding=1, bias=norm == "none")
@@ -61,7 +78,7 @@ class ResNet20(nn.Module):
         for stage, multiple in enumerate(STAGES):
             for block in range(BLOCKS):
                 stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(Block(before, multiple * width, stride, norm))
+                blocks.append(Block(before, multiple * width, stride, norm, untied))
                 before = multiple * width
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(before, classes)

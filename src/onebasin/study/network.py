@@ -8,11 +8,20 @@ import torch
 from torch import nn
 
 from onebasin import data, models, seeding, symmetry
-from onebasin.models import factory
+from onebasin.models import asymmetric, factory
 from onebasin.symmetry.whereabouts import origin
 
 
 def build(architecture: Mapping[str, Any], width: int, dataset: data.Dataset) -> nn.Module:
+    """Build the module, and say which of its entries training shall hold."""
+    plain = {key: value for key, value in architecture.items() if key != "asymmetric"}
+    model = _built(plain, width, dataset)
+    if "asymmetric" in architecture:
+        asymmetric.declare(model, **architecture["asymmetric"])
+    return model
+
+
+def _built(architecture: Mapping[str, Any], width: int, dataset: data.Dataset) -> nn.Module:
     """Build the module: of a family, or by a function of the user's, whose outputs are then looked at."""
     shape: dict[str, Any] = {"width": width, "image_shape": dataset.image_shape, "classes": dataset.classes}
     if "factory" not in architecture:

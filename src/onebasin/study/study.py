@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from onebasin import checkpoint, data, permutation, symmetry
+from onebasin import checkpoint, data, models, permutation, symmetry
 from onebasin.data import Dataset
 from onebasin.landscape.barrier import barriers
 from onebasin.landscape.interpolate import State
@@ -83,6 +85,7 @@ class Study:
         self._job = job
         self.device = job.device
         self.settings: Mapping[str, Any] = params.settings
+        self.architecture: Mapping[str, Any] = params.architecture
         self.configuration: dict[str, Any] = {"model": job.model, "width": job.width}
         self.seeds: list[int] = list(params.seeds)
         self.pairs: list[tuple[int, int]] = [(a, b) for a, b in params.pairs]
@@ -193,7 +196,7 @@ class Study:
     def at_width(self, width: int) -> AtWidth:
         """Return the model at a width, and its symmetry."""
         if width not in self._at_width:
-            model = network.build(self._job.params.architecture, width, self.dataset()).to(self.device).eval()
+            model = network.build(self.architecture, width, self.dataset()).to(self.device).eval()
             self._at_width[width] = AtWidth(model, symmetry.discover(model, self.images("train", 2)[0]))
         return self._at_width[width]
 
@@ -207,6 +210,22 @@ class Study:
         """The permutation groups of the model."""
         return self.at_width(self.configuration["width"]).symmetry
 
+    @cached_property
+    def untied(self) -> Study | None:
+        """The study of the same networks whose residual blocks are permuted apart; None without such blocks."""
+        family = models.FAMILIES.get(self.architecture.get("family", ""))
+        if family is None or "untied" not in inspect.signature(family).parameters:
+            return None
+        found = copy.copy(self)
+        found.architecture = {**self.architecture, "untied": True}
+        found._at_width, found._measurements = {}, {}
+        vars(found).pop("_shaped_by_model", None)
+        return found
+
+    def completed(self, state: State) -> State:
+        """Return a network with what its module has besides, as that is built."""
+        return {**self.model.state_dict(), **state}
+
     @property
     def measurement(self) -> Measurement:
         """How networks are measured on its first data set."""
@@ -215,7 +234,7 @@ class Study:
     def measurement_on(self, name: str) -> Measurement:
         """Return how networks are measured on a data set."""
         if name not in self._measurements:
-            own = {"architecture": self._job.params.architecture, "width": self.configuration["width"]}
+            own = {"architecture": self.architecture, "width": self.configuration["width"]}
             self._measurements[name] = Measurement(
                 self.model, self.dataset(name), self.settings, self.device, self._job.store, own, self._tally
             )
@@ -302,7 +321,7 @@ class Study:
 
     @cached_property
     def _shaped_by_model(self) -> dict[str, Any]:
-        return match.shaped_by_model(self._job, [self.dataset()])
+        return {**match.shaped_by_model(self._job, [self.dataset()]), "architecture": self.architecture}
 
     def _canonical(self, address: Address) -> dict[str, Any]:
         """Return an address as the rules write it, in which the last epoch and level 0 go without saying."""

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onebasin import prune, seeding
+from onebasin import seeding
 from onebasin.landscape.targets import flat
+from onebasin.models import layers
 from onebasin.train.batches import Images
 
 KINDS = ("order", "gaussian", "gradient")
@@ -88,7 +89,7 @@ class Course:
             before, self._step = divmod(branch.epoch * self.steps + branch.step, self.steps)
             self._epoch = before + 1
             self._own = [*address, "branch", branch.name]
-            weights = prune.weights(model)
+            weights = dict(layers.weights(model))
             self._spreads = {key: float(weight.detach().square().mean().sqrt()) for key, weight in weights.items()}
 
     @property
@@ -129,7 +130,7 @@ class Course:
 
     def _perturb(self, branch: Branch) -> None:
         """Perturb the weights of the network in place."""
-        weights = prune.weights(self.model)
+        weights = dict(layers.weights(self.model))
         chosen = self._chosen(weights, branch.share)
         sizes = {key: int(part.sum()) for key, part in chosen.items()}
         if branch.kind == "gaussian":
@@ -165,5 +166,5 @@ class Course:
             F.cross_entropy(*flat(model(images), labels)).backward()
         return {
             key: torch.zeros_like(weight) if weight.grad is None else weight.grad
-            for key, weight in prune.weights(model).items()
+            for key, weight in layers.weights(model)
         }

@@ -1,22 +1,22 @@
-"""SGD and Adam in one fused operation per group of parameters, under a mask of pruning."""
+"""SGD and Adam in one fused operation per group of parameters; pruned and fixed entries stay as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onebasin.adam import adam_step
+from onebasin.models import asymmetric
 from onebasin.train.settings import Settings
 
 
 class Optimizer:
     """SGD or Adam (Kingma and Ba 2015) as `torch.optim` has them, in one fused operation per group of parameters.
 
-    `torch.optim` itself imports torch._dynamo, which costs every process a second. A weight that the mask prunes is set
-    to 0 and has no gradient: momentum, Adam and weight decay all leave it there.
+    `torch.optim` itself imports torch._dynamo, which costs every process a second. A weight that the mask prunes is 0
+    after every step, and an entry that an asymmetric model holds has its fixed value; other entries do not notice.
     """
 
     def __init__(self, model: nn.Module, settings: Settings, mask: Mapping[str, Tensor]) -> None:
@@ -30,12 +30,18 @@ class Optimizer:
                     if not (isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"):
                         free.add(f"{prefix}.{name}" if prefix else name)
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        # Which entries are trained, and the values of the others: fixed ones, and 0 where they are pruned.
+        held = {name: (~places, values) for name, (places, values) in asymmetric.fixed(model).items()}
         for name, kept in mask.items():
             if name not in trained or trained[name].shape != kept.shape:
                 raise ValueError(f"the mask does not fit the network: {name!r} has another shape, or is missing")
-            trained[name].data.masked_fill_(~kept.to(self.count.device), 0)
-        self.masked = [trained[name] for name in mask]
-        self.masks = [kept.to(trained[name]) for name, kept in mask.items()]
+            moved, values = held.get(name, (kept, torch.zeros(())))
+            held[name] = moved & kept, values.where(kept, 0.0)
+        self.held = [
+            (trained[name].detach(), moved.to(self.count.device), values.to(trained[name]))
+            for name, (moved, values) in held.items()
+        ]
+        self._hold()
         decayed = [name for name in trained if name not in free]
         self.groups = [
             self._group({name: trained[name] for name in names}, weight_decay)
@@ -59,9 +65,6 @@ class Optimizer:
     def step(self, lr: float) -> None:
         """Update the parameters by their gradients, which are then dropped."""
         self.count.add_(1)
-        if self.masked:
-            gradients: Any = [parameter.grad for parameter in self.masked]
-            torch._foreach_mul_(gradients, self.masks)
         for parameters, buffers, weight_decay in self.groups:
             values = [parameter.detach() for parameter in parameters]
             # A parameter that the network does not use has none: only weight decay moves it.
@@ -84,3 +87,9 @@ class Optimizer:
                 )
             for parameter in parameters:
                 parameter.grad = None
+        self._hold()
+
+    def _hold(self) -> None:
+        """Give the entries that are not trained their values."""
+        for parameter, moved, values in self.held:
+            torch.where(moved, parameter, values, out=parameter)
