@@ -328,7 +328,7 @@ DETAILS = {
         {"experiments": []},
         "experiments",
         "errors, pairs, width, scaling, differences, mechanism, mechanism_share, mechanism_layers, simplex, consensus, "
-        "cycles, methods, control",
+        "cycles, star, methods, control",
     ),
     "width given twice": ({"models": [{**MLP, "widths": [4, 8, 4]}]}, "models[0].widths", "4 is given twice"),
     "negative seed": ({"seeds": [0, 1, 2, -3]}, "seeds[3]", "at least 0"),

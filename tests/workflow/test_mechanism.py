@@ -2,6 +2,7 @@
 
 import shutil
 from collections import defaultdict
+from itertools import combinations
 from statistics import mean
 
 import pytest
@@ -10,16 +11,16 @@ from onebasin import tables
 
 CONFIG = {
     "study": "tiny",
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1, 2, 3],
     "data": {"held_out": 0.2},
-    "models": [{"name": "mlp", "family": "mlp", "widths": [8, 64], "hidden": [1, 1], "norm": "none"}],
+    "models": [{"name": "mlp", "family": "mlp", "widths": [16, 256], "hidden": [1, 1], "norm": "none"}],
     "training": {"epochs": 8, "checkpoints": [], "lr": 0.005},
     "matching": [{"name": "activations", "algorithm": "activations"}],
     "barrier": {"points": 5, "train_images": 300},
-    "mechanism": {"widths": [8, 64]},
+    "mechanism": {"widths": [16, 256]},
     "experiments": ["mechanism", "mechanism_share", "mechanism_layers"],
 }
-PAIRS = {(0, 1), (0, 2), (1, 2)}
+PAIRS = set(combinations(range(4), 2))
 
 
 def test_what_falls_with_width_and_what_layers_compute(workplace):
@@ -57,15 +58,18 @@ def check_barriers(rows):
         )
 
     # A random order is no better than none.
-    assert barrier("matched", 64) < 0.5 * barrier("none", 64) < barrier("random order", 64)
+    assert barrier("matched", 256) < 0.5 * barrier("none", 256) < barrier("random order", 256)
 
 
 def check_shares(workplace):
     rows = list(tables.rows(workplace.results / "tables/mechanism_share.csv", "mechanism_share"))
-    assert {(row["width"], row["narrowest"]) for row in rows} == {(64, 8)} and len(rows) == 2 * 3
-    for row in rows:
+    assert {(row["width"], row["narrowest"]) for row in rows} == {(256, 16)} and len(rows) == 2 * 3
+    assert all(row["networks"] == 4 for row in rows)
+    known = [row for row in rows if row["share"] is not None]
+    assert {"error", "loss_calibrated"} <= {row["metric"] for row in known}
+    for row in known:
         assert row["share"] == pytest.approx((row["from_none"] - row["none"]) / (row["from_none"] - row["matched"]))
-        assert row["low"] <= row["share"] <= row["high"] and row["networks"] == 3
+        assert row["low"] <= row["share"] <= row["high"]
 
 
 def check_layers(rows):
@@ -82,6 +86,6 @@ def check_layers(rows):
     assert all(len(values) == 1 for values in ranks.values()), "a permutation leaves singular values as they are"
 
     def error(kind: str, name: str) -> float:
-        return mean(row[name] for row in rows if row["kind"] == kind and row["width"] == 64 and row["depth"] > 1)
+        return mean(row[name] for row in rows if row["kind"] == kind and row["width"] == 256 and row["depth"] > 1)
 
     assert error("matched", "linear_error") < error("none", "linear_error")

@@ -75,6 +75,23 @@ def networks_to_prune(wildcards):
     }
 
 
+def sources_of_stars(wildcards):
+    """The networks towards which stars are trained."""
+    return expand([network(seed=seed) for seed in SEEDS[: max(config["star"]["sources"])]], **wildcards)
+
+
+def training_of_stars(wildcards):
+    """The training settings of a model, for as many times its epochs."""
+    settings, length = training_of(wildcards), config["star"]["length"]
+    milestones = [length * epoch for epoch in settings["milestones"]]
+    return {**settings, "epochs": length * settings["epochs"], "milestones": milestones}
+
+
+def matching_of_stars(wildcards):
+    """How sources are matched."""
+    return stable(METHODS[config["star"]["align"]])
+
+
 def tickets_at(levels, **address):
     """The networks that are trained under masks; each network of a pair is trained under the mask of the other one."""
     return [

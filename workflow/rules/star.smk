@@ -12,23 +12,6 @@ WORK["train_stars"] = Work(
 )
 
 
-def sources_of_stars(wildcards):
-    """The networks towards which stars are trained."""
-    return expand([network(seed=seed) for seed in SEEDS[: max(config["star"]["sources"])]], **wildcards)
-
-
-def training_of_stars(wildcards):
-    """The training settings of a model, for as many times its epochs."""
-    settings, length = training_of(wildcards), config["star"]["length"]
-    milestones = [length * epoch for epoch in settings["milestones"]]
-    return {**settings, "epochs": length * settings["epochs"], "milestones": milestones}
-
-
-def matching_of_stars(wildcards):
-    """How sources are matched."""
-    return stable(METHODS[config["star"]["align"]])
-
-
 rule train_stars:
     """Train one star, or all of one model and width: towards sources that are matched to it again and again."""
     input:

@@ -151,7 +151,7 @@ def figure(table: DataFrame) -> Figure:
     models, marks = style.unique(table["model"]), style.method_marks(table)
     slots = [(method, split) for method in marks for split in style.SPLITS]
     drawn, axes = panels.grid(len(models), len(metrics), 1.7, sharey=True, fold=1)
-    axes[0][0].set_ylim(-0.1, 1.2)
+    axes[0][0].set_ylim(min(-0.2, 1.2 * table["share"].min()), max(1.2, 1.1 * table["share"].max()))
     for model, line in zip(models, axes, strict=True):
         for metric, axis in zip(metrics, line, strict=True):
             part = table[(table["model"] == model) & (table["metric"] == metric)]
