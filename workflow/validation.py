@@ -104,10 +104,10 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
         config["data"]["path"] = locate(path, folders) or refuse("data.path", _missing(path, folders))
     if config["networks"]:
         for index, model in enumerate(config["models"]):
-            if "asymmetric" in model:
+            if model["asymmetric"]["share"]:
                 refuse(
                     f"models[{index}].asymmetric",
-                    "is of training, not with networks from elsewhere. Allowed: no such key",
+                    "is of training, not with networks from elsewhere. Allowed: a share of 0",
                 )
         check_files(config["networks"], config["models"], folders)
         for index, room in enumerate(chosen):

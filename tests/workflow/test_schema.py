@@ -88,7 +88,7 @@ def test_config_yaml_has_no_key_that_the_schema_does_not_know():
 
 def test_models_and_methods_of_config_yaml_name_every_option():
     for model in CONFIG["models"]:
-        assert model.keys() | {"training"} == DEFS[model["family"]]["properties"].keys()
+        assert model.keys() | {"training", "asymmetric"} == DEFS[model["family"]]["properties"].keys()
     for frame in CONFIG["frames"]:
         assert frame.keys() == DEFS["frame"]["properties"].keys()
     for method in CONFIG["matching"]:

@@ -172,8 +172,13 @@ def architecture_of(wildcards):
 
 
 def architecture(model):
-    """A model but for its width: its family and the options of the family, or its factory and the hash of its code."""
-    found = stable(model, without=("name", "widths", "training"))
+    """A model but for its width: its family and the options of the family, or its factory and the hash of its code.
+
+    What it holds fixed is a part of it only where there is any: other models stay what they were.
+    """
+    found = stable(model, without=("name", "widths", "training", "asymmetric"))
+    if model["asymmetric"]["share"]:
+        found["asymmetric"] = stable(model["asymmetric"])
     return {**found, "code": own_code.digest(model["factory"], CODE_FOLDERS)} if "factory" in model else found
 
 
