@@ -1,4 +1,4 @@
-"""Write what the documents say of experiments and tables: docs/tables.md, and the list in README.md.
+"""Write what the documents say of experiments and tables: docs/tables.md, and lists on pages.
 
 python docs/generate.py            # what `make docs` does
 """
@@ -47,24 +47,36 @@ def tables_page() -> str:
     return "".join(parts)
 
 
-def list_of_experiments() -> str:
-    """Return the rows of the list in README.md."""
+def categories() -> str:
+    """Return the list in README.md: the experiments of each category."""
+    names: dict[str, list[str]] = {}
+    for room in rooms().values():
+        names.setdefault(room.category, []).append(f"`{room.name}`")
+    rows = [f"| {category} | {', '.join(members)} |" for category, members in names.items()]
+    return "\n".join(["| about | experiments |\n|---|---|", *rows, ""])
+
+
+def questions() -> str:
+    """Return the list in docs/experiments.md: the question of every experiment."""
     rows = [f"| `{room.name}` | {room.question} |" for room in rooms().values()]
     return "\n".join(["| experiment | question |\n|---|---|", *rows, ""])
 
 
-def readme(text: str) -> str:
-    """Return a README with the list of experiments as it should be."""
-    return re.sub(
-        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + list_of_experiments() + END, text, flags=re.S
-    )
+LISTS = {"README.md": categories, "docs/experiments.md": questions}
+
+
+def fresh(page: str, text: str) -> str:
+    """Return the text of a page of `LISTS` with its list of experiments as it should be."""
+    made = BEGIN + LISTS[page]() + END
+    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: made, text, flags=re.S)
 
 
 def main() -> None:
-    """Write both."""
+    """Write all of them."""
     (ROOT / "docs/tables.md").write_text(tables_page(), encoding="utf-8")
-    path = ROOT / "README.md"
-    path.write_text(readme(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in LISTS:
+        path = ROOT / page
+        path.write_text(fresh(page, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
