@@ -52,7 +52,7 @@ COLUMNS = (
     Column("exponential_cosine", NUMBER, "the same for the exponentially weighted prediction"),
     Column("linear_error", NUMBER, "squared error of the linear prediction over the square of the output"),
     Column("exponential_error", NUMBER, "the same for the exponentially weighted prediction"),
-    Column("seen_a", NUMBER, "norm of W_b z_a over that of W_a z_a: W weights of the layer, z_a what the layer reads in network a"),
+    Column("seen_a", NUMBER, "norm of W_b z_a over that of W_a z_a: W the weights of the layer, z what it reads"),
     Column("seen_b", NUMBER, "norm of W_a z_b over that of W_b z_b"),
     Column("stable_rank_a", NUMBER, "sum of the squared singular values of the layer's weights in a over the largest"),
     Column("stable_rank_b", NUMBER, "the same in network b"),
