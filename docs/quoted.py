@@ -50,6 +50,7 @@ PAGES = {
     "docs/results.md": "digits",
     "docs/experiments.md": "digits",
     "docs/strong-connectivity.md": "strong",
+    "docs/neighbours.md": "neighbours",
     "docs/evidence/digits-ten/README.md": "evidence/digits-ten",
     "docs/evidence/mnist-ten/README.md": "evidence/mnist-ten",
     "docs/evidence/mnist-512/README.md": "evidence/mnist-512",

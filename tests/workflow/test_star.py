@@ -7,6 +7,7 @@ import pytest
 
 from onebasin import checkpoint, tables
 
+MEANS = ["merge_many", "sinkhorn"]
 CONFIG = {
     "study": "tiny",
     "seeds": [0, 1, 2, 3],
@@ -15,10 +16,18 @@ CONFIG = {
     "matching": [{"name": "matched", "algorithm": "activations", "n_images": 300}],
     "frames": [],
     "barrier": {"points": 5, "train_images": 300, "fit_images": 300},
-    "star": {"widths": [16], "sources": [1, 2], "seeds": [7, 8], "align": "matched", "length": 2},
+    "star": {"widths": [16], "sources": [1, 2], "seeds": [7, 8], "align": "matched", "length": 2, "means": MEANS},
     "experiments": ["width", "star"],
 }
-KINDS = {("ordinary", 0): 2, ("star", 1): 2, ("star", 2): 2, ("longer", 0): 2, ("decay", 0): 2, ("mean", 2): 1}
+KINDS = {
+    ("ordinary", 0): 2,
+    ("star", 1): 2,
+    ("star", 2): 2,
+    ("longer", 0): 2,
+    ("decay", 0): 2,
+    ("mean", 2): 1,
+    ("learned", 2): 1,
+}
 
 
 def test_stars_and_what_stands_beside_them(workplace):
@@ -73,6 +82,11 @@ def test_stars_and_what_stands_beside_them(workplace):
     assert sizes[0] < 0.7 * sizes[1]
     assert not (one["head.weight"] == two["head.weight"]).all()
 
-    # A star goes where other sources draw it, and nothing else is trained again.
-    changed = {**CONFIG, "star": {**CONFIG["star"], "warm_start": True}}
-    assert {"train", "train_stars"} & workplace.plan(*workplace.configure(changed)).keys() == {"train_stars"}
+    # A star that starts from its first source; nothing else is trained again.
+    changed = workplace.configure({**CONFIG, "star": {**CONFIG["star"], "warm_start": True}})
+    assert {"train", "train_stars"} & workplace.plan(*changed).keys() == {"train_stars"}
+    workplace.snakemake("star", *changed)
+    source = checkpoint.load(workplace.results / "networks/mlp/width16/seed0/epoch6.safetensors")[0]
+    warm = checkpoint.load(folders[0] / "1/epoch12.safetensors")[0]
+    away = [float((state["head.weight"] - source["head.weight"]).norm()) for state in (warm, one)]
+    assert 0 < away[0] < 0.7 * away[1]

@@ -36,7 +36,7 @@ rule train_stars:
         training=training_of_stars,
         networks=of_outputs(STARS.of),
         epochs=[STAR_EPOCHS],
-        star=stable(config["star"], without=("widths", "sources", "seeds", "align", "length")),
+        star=stable(config["star"], without=("widths", "sources", "seeds", "align", "length", "means")),
         matching=matching_of_stars,
         versions=[versions.of("train"), versions.of("star")],
     script:

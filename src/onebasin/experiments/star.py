@@ -2,10 +2,11 @@
 
 A star is trained on the lines to some networks, its sources: each step draws one of them and a point of the line, and
 lowers the loss there; sources are permuted to match the star by {star[align]} as it moves (Sonthalia et al. 2024,
-arXiv 2403.07968). No star knows the held-out networks. Beside it stand *ordinary* networks, those that are sources; the
-*mean* of as many sources in a common frame; a network trained as *long* as the star; and one as long with strong weight
-*decay*. *To held-out*: the line from each of these to a held-out network that is permuted to match it. *Between two*:
-the line between two held-out networks, both permuted to match it, which is a strong path with it as the reference.
+arXiv 2403.07968). No star knows the held-out networks. Beside it stand *ordinary* networks, those that are sources;
+the *mean* of as many sources in a common frame, found by merge-many or *learned*; a network trained as *long* as the
+star; and one as long with strong weight *decay*. *To held-out*: the line from each of these to a held-out network that
+is permuted to match it. *Between two*: the line between two held-out networks, both permuted to match it, which is a
+strong path with it as the reference.
 *Triangle*: the middle of it and these two. A barrier is small by itself where an end is bad: the *excess* is how far
 the worst point lies above the better end, or the best corner. Training images, under the method that connects ordinary
 networks best.
@@ -14,7 +15,7 @@ networks best.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, TEXT, WHOLE, Column
@@ -80,6 +81,12 @@ SETTINGS: dict[str, Any] = {
         "type": "number",
         "minimum": 0,
     },
+    "means": {
+        "description": "The algorithms of `frames` that bring sources into one frame, for the means beside stars.",
+        "type": "array",
+        "items": {"type": "string", "enum": ["merge_many", "sinkhorn"]},
+        "uniqueItems": True,
+    },
     "warm_start": {
         "description": "Whether a star starts from the first of its sources, and not from its own initialisation.",
         "type": "boolean",
@@ -91,8 +98,8 @@ COLUMNS = (
     Column(
         "network",
         TEXT,
-        "`ordinary`, `star`, `mean` (of sources, in one frame), `longer` (trained as long as a star) or `decay` (as "
-        "long, with strong weight decay)",
+        "`ordinary`, `star`, `mean` (of sources, in one frame by merge-many), `learned` (the same in a learned frame), "
+        "`longer` (trained as long as a star) or `decay` (as long, with strong weight decay)",
     ),
     Column("sources", WHOLE, "number of networks that a star is trained towards, or of a mean; 0 for other networks"),
     Column(
@@ -136,7 +143,8 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
     """Count the lines from every star and network beside it, the strong paths, and the middles."""
     most = max(settings["sources"])
-    seen = counts.states - counts.networks + most + sum(count > 1 for count in settings["sources"])
+    means = len(settings["means"]) * sum(count > 1 for count in settings["sources"])
+    seen = counts.states - counts.networks + most + means
     held = counts.networks - most
     paths = held + most + held * (held - 1) // 2
     evaluations = counts.methods * seen * (paths * settings["points"] + 2 * held * (held - 1))
@@ -201,32 +209,33 @@ def _seen(study: Study, settings: Mapping[str, Any]) -> Iterator[tuple[Row, int 
             of_sources = isinstance(address["star"], int)
             kind = ("star", address["star"]) if of_sources else (address["star"], 0)
             yield named(*kind), address["seed"], study.state(address)
-    for count in sorted(settings["sources"]):
+    for algorithm, count in product(settings["means"], sorted(settings["sources"])):
         if count > 1:
             members = {seed: networks[seed] for seed in study.seeds[:count]}
-            frame = study.match_frame(members, _frame(study.method))
+            frame = study.match_frame(members, _frame(study.method, algorithm))
             states, shares = [*claims.into_common_frame(study.symmetry, frame, members).values()], [1 / count] * count
             mean: State = interpolate(states, shares)
             images, _ = study.images("train", settings["fit_images"])
             if reset := repair.correction("reset", study.model, states, images):
                 mean = reset(mean, shares)
-            yield named("mean", count), None, mean
+            yield named(MEANS[algorithm], count), None, mean
 
 
-def _frame(method: Method) -> Method:
-    """Return what brings any number of networks into one frame by what a method compares, with its options."""
-    learned = method.algorithm == "sinkhorn"
-    of_pairs = () if learned else ("kernel", "restarts", "max_sweeps") if method.algorithm == "weights" else ()
-    settings = {
-        "name": method.name,
-        "algorithm": "sinkhorn" if learned else "merge_many",
-        "similarity": "activations" if learned else method.compared,
-        "options": {k: value for k, value in method.settings.items() if k not in ("name", "algorithm", *of_pairs)},
-    }
+def _frame(method: Method, algorithm: str) -> Method:
+    """Return what brings networks into one frame: by what a method compares, with its options, or learned."""
+    learned = algorithm == "sinkhorn"
+    options: dict[str, Any] = {}
+    if learned == (method.algorithm == "sinkhorn"):
+        of_pairs = ("kernel", "restarts", "max_sweeps") if method.algorithm == "weights" else ()
+        options = {key: value for key, value in method.settings.items() if key not in ("name", "algorithm", *of_pairs)}
+    similarity = "weights" if not learned and method.compared == "weights" else "activations"
+    settings = {"name": algorithm, "algorithm": algorithm, "similarity": similarity, "options": options}
     return type(method).of(settings)
 
 
-ORDER = ("ordinary", "longer", "decay", "mean", "star")
+MEANS = {"merge_many": "mean", "sinkhorn": "learned"}
+"""What the mean of sources is called, by the algorithm of their frame."""
+ORDER = ("ordinary", "longer", "decay", "mean", "learned", "star")
 """The kinds of networks, in the order in which they are drawn and told."""
 DRAWN = (
     ("held-out", "barrier", "to held-out"),
@@ -269,7 +278,11 @@ def finding(table: DataFrame) -> str:
 
 def _article(row: Series) -> str:
     words = {"ordinary": "an ordinary network", "longer": "one trained longer", "decay": "one with strong weight decay"}
-    other = {"mean": f"the mean of {row['sources']}", "star": f"a star of {row['sources']}"}
+    other = {
+        "mean": f"the mean of {row['sources']}",
+        "learned": "that in a learned frame",
+        "star": f"a star of {row['sources']}",
+    }
     return {**words, **other}[row["network"]]
 
 
