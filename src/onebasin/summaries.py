@@ -22,12 +22,20 @@ VERDICTS = ("connected", "not connected", "not decided")
 DIGITS = 6
 SHARES = (
     "error train_error test_error guess accuracy train_accuracy test_accuracy fixed fixed_points agreement chance left "
-    "dead share"
+    "dead share disagreement"
 )
 """Columns of shares: of labels, of units or of weights."""
-RANGES = dict.fromkeys(SHARES.split(), (0, 1))
+LENGTHS = "distance worst excess linear_error exponential_error seen stable_rank"
+RANGES = {
+    **dict.fromkeys(SHARES.split(), (0, 1)),
+    **dict.fromkeys(LENGTHS.split(), (0, math.inf)),
+    "angular_cka": (0, math.pi / 2),
+}
 """Columns of which it is known where their values end."""
-RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b"], (0, 1))}
+RANGES_OF_ERRORS = {
+    **dict.fromkeys(["barrier", "change", "halfway"], (-1, 1)),
+    **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b", "worst", "excess"], (0, 1)),
+}
 """The same of columns in the unit of the metric, where that is the error; a mean of networks may err less than they."""
 
 

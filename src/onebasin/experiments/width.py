@@ -184,12 +184,17 @@ def _panels(
     ratios = None if turned else [float(max(len(found), 1)) for found in widths.values()]
     drawn, axes = panels.grid(len(cells), len(columns), heights, width_ratios=ratios, sharey="row", fold=1)
     found = {}
-    for (metric, row), line in zip(cells, axes, strict=True):
+    for place, ((metric, row), line) in enumerate(zip(cells, axes, strict=True)):
         for column, axis in zip(columns, line, strict=True):
             model, kind = (row, column) if turned else (column, row)
             found[metric, kind, model] = axis
             title = KINDS.get(kind, "no permutation")
-            axis.set_title(title if turned else f"{model}: {title}", loc="left", pad=2)
+            if not turned and style.narrow():
+                title = f"{model}: {title}"
+            elif not turned:
+                # A narrow panel has no room for both: models stand above their columns, kinds before their rows.
+                title = (f"{model}\n" if place == 0 else "") + (title if axis is line[0] else "")
+            axis.set_title(title, loc="left", pad=2)
         line[0].set_ylabel((f"{row}\n" if turned else "") + style.BARRIERS[metric].replace(" (", "\n("))
     for axis in axes[-1]:
         axis.set_xlabel("width")
