@@ -302,7 +302,7 @@ def figure(table: DataFrame) -> Figure:
         width: style.Mark(f"width {width}", style.OKABE_ITO[i % 6], style.MARKERS[i % 6])
         for i, width in enumerate(sorted(table["width"].unique()))
     }
-    drawn, axes = panels.grid(len(DRAWN), len(models), 1.45, sharex=True, sharey="row", extra=0.5)
+    drawn, axes = panels.grid(len(DRAWN), len(models), 1.45, sharex=True, extra=0.5)
     for column, model in enumerate(models):
         part = _best(table[table["model"] == model])
         axes[0][column].set_title(f"{model}, {style.method_labels(part)[part['method'].iloc[0]]}")
