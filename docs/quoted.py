@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import summaries
+from claims import claims
 
 from onebasin import prose
 from onebasin.prose import number
@@ -216,7 +217,7 @@ def names(page: str, fresh: Mapping[str, Summaries] | None = None) -> dict[str, 
 
     functions = (
         places, number, percent, span, networks, weak, strong, each, falls, below, table, exponent, crossing,
-        difference, bounded,
+        difference, bounded, claims,
     )  # fmt: skip
     known = {function.__name__: function for function in functions}
     return {"np": np, **known, "study": lambda name: SimpleNamespace(**tables(name)), **tables(PAGES[page])}
