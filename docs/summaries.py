@@ -48,6 +48,7 @@ def _remaining(rows: pd.DataFrame) -> pd.DataFrame:
 ERROR = {"metric": "error"}
 TRAIN = {"metric": "error", "split": "train"}
 KEPT = {
+    "errors": Kept(changes={"values": "error"}),
     "width": Kept(ERROR),
     "scaling": Kept(ERROR),
     "differences": Kept(ERROR, {"values": "difference low high networks remains", "prepare": _remaining}),
