@@ -174,7 +174,7 @@ def linear_frame():
                 about |= {"gamma": 0.1 if alignment == "cca" else None, "count": count, "reference": subset[0]}
                 about |= {"others": "-".join(map(str, subset[1:])), "split": split, "metric": metric}
                 rise = count * width**-0.5 * (1 + 0.1 * subset[0]) / (1 + linear.ALIGNMENTS.index(alignment))
-                values = {"value": rise + 0.1, "baseline": 0.1, "barrier": rise, "excess": rise + 0.05}
+                values = {"value": rise + 0.1, "baseline": 0.1, "rise": rise, "excess": rise + 0.05}
                 rows.append({**about, **values})
     return pd.DataFrame(rows)
 
@@ -963,10 +963,10 @@ def test_linear_draws_mapped_networks_alone_barriers_and_means_of_all_numbers():
         axis = panel(figure, row, column)
         cell = chosen(frame, model=model, width=width, metric="error", split="test")
         alone, line, means = (chosen(cell, what=what) for what in ("alone", "line", "mean"))
-        drawn = [*alone["excess"], *chosen(line, correction=correction)["barrier"]]
+        drawn = [*alone["excess"], *chosen(line, correction=correction)["rise"]]
         drawn += [*chosen(means, correction=correction)["excess"]]
         np.testing.assert_allclose(measurements(axis), np.sort(drawn))
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["alone", "barrier", "2", "4"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["alone", "barrier", "mean\nof 2", "mean\nof 4"]
     assert [axis.get_title() for axis in visible(figure)[:2]] == ["uncorrected", "repair"]
     assert {"no map", "permutation", "CCA", "Procrustes"} <= set(legend(figure))
 

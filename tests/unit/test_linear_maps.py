@@ -6,6 +6,7 @@ from networks import Attention, Grouped, Residual, build, state
 from torch import nn
 
 from onebasin import match, symmetry
+from onebasin.experiments.linear import by_split, rises, subsets
 from onebasin.landscape import repair
 from onebasin.landscape.interpolate import interpolate
 from onebasin.match import linear_maps
@@ -233,3 +234,21 @@ def test_bad_arguments_are_refused():
     permutation = linear_maps.permutation_of(groups, found, (0, 1), (first, first))
     with pytest.raises(ValueError, match="gamma must be above 0"):
         linear_maps.cca(found, (0, 1), permutation, 0)
+
+
+def test_a_rise_is_above_mapped_networks_and_an_excess_above_trained_ones():
+    """On the line to a bad network there is no barrier, and the excess is that of this network."""
+    way = [
+        ((1 - alpha, alpha), {"split": "test", "loss": loss, "error": error, "loss_calibrated": None})
+        for alpha, loss, error in ((0.0, 1.0, 0.1), (0.5, 2.0, 0.2), (1.0, 2.0, 0.5))
+    ]
+    trained = 2 * [{("test", "loss"): 1.0, ("test", "error"): 0.1}]
+    loss, error = rises(way, [by_split(way, (1, 0)), by_split(way, (0, 1))], trained)
+    assert loss == {"split": "test", "metric": "loss", "value": 2, "baseline": 1.5, "rise": 0.5, "excess": 1}
+    assert (error["rise"], error["value"], error["excess"]) == pytest.approx((0, 0.1, 0.4))
+
+
+def test_every_network_is_the_reference_once_and_takes_part_as_often_as_others():
+    found = subsets([3, 5, 7, 9], 3)
+    assert found == [[3, 5, 7], [5, 7, 9], [7, 9, 3], [9, 3, 5]]
+    assert [len(one) for one in subsets([3, 5], 2)] == [2, 2]

@@ -98,7 +98,7 @@ COLUMNS = (
         "interpolation of the metric of the networks that were mixed, mapped as they are; of a network alone that "
         "before it was mapped",
     ),
-    Column("barrier", NUMBER, "value less baseline"),
+    Column("rise", NUMBER, "value less baseline; of a line its barrier, in the unit of the metric"),
     Column(
         "excess",
         NUMBER,
@@ -106,7 +106,7 @@ COLUMNS = (
     ),
 )
 SUMMARY = Summary(
-    "model width alignment correction what count split metric", "value baseline barrier excess", "reference others"
+    "model width alignment correction what count split metric", "value baseline rise excess", "reference others"
 )
 ALIGNMENTS = ("none", "permutation", "cca", "procrustes")
 NAMES = {"none": "no map", "permutation": "permutation", "cca": "CCA", "procrustes": "Procrustes"}
@@ -196,7 +196,7 @@ def rises(points: Sequence[Point], mapped: Sequence[Values], trained: Sequence[V
         if None not in values:
             top = highest(shares, values, [one[split, metric] for one in mapped])
             before = highest(shares, values, [one[split, metric] for one in trained])
-            row = {"value": top.value, "baseline": top.baseline, "barrier": top.rise, "excess": before.rise}
+            row = {"value": top.value, "baseline": top.baseline, "rise": top.rise, "excess": before.rise}
             yield {"split": split, "metric": metric, **row}
 
 
@@ -351,19 +351,16 @@ def figure(table: DataFrame) -> Figure:
                 for what in ("alone", "line", "mean"):
                     part = shown[(shown["what"] == what) & (shown["alignment"] == alignment)]
                     at = [places.index((what, count)) for count in part["count"]]
-                    where, value = beside(axis, at, slot, len(marks)), "barrier" if what == "line" else "excess"
+                    where, value = beside(axis, at, slot, len(marks)), "rise" if what == "line" else "excess"
                     series(axis, part, value, mark, where, np.array(_members(part)), joined=what == "mean")
-            panels.connected(axis)
-            axis.set_xticks(range(len(places)), ["alone", "barrier", *map(str, counts)])
+            axis.set_xticks(range(len(places)), ["alone", "barrier", *(f"mean\nof {count}" for count in counts)])
             axis.set_xlim(-0.6, len(places) - 0.4)
-        line[0].set_ylabel(f"{model}, width {width}\nerror above\nas trained")
-    for top, bottom, correction in zip(axes[0], axes[-1], compared, strict=True):
-        top.set_title("uncorrected" if correction == "none" else correction)
-        bottom.set_xlabel("one mapped network; mean of networks")
+        line[0].set_ylabel(f"{model}, width {width}\nerror above that\nas trained")
+    for axis, correction in zip(axes[0], compared, strict=True):
+        axis.set_title("uncorrected" if correction == "none" else correction)
     networks = len(set(table["reference"]))
     entries = [
         *(mark.handle() for mark in marks.values()),
-        panels.connected_handle(),
         *handles(f"one reference of {networks} networks"),
     ]
     legend(drawn, entries, 4)
