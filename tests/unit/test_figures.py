@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from onebasin import differences, figures, scaling, seeding, tables
-from onebasin.experiments import control, mechanism_share, rooms
+from onebasin.experiments import control, linear, mechanism_share, rooms
 from onebasin.experiments import methods as methods_room
 from onebasin.figures import panels as panels_module
 from onebasin.figures import style
@@ -158,6 +158,25 @@ def star_frame():
                 which = {"path": path, "reference": reference, "a": a, "b": b, "split": split, "metric": metric}
                 rows.append({**about, **which, **values, "excess": barrier + 0.1})
     return pd.DataFrame(rows).astype({"reference": "Int64", "a": "Int64"})
+
+
+def linear_frame():
+    rows = []
+    cells = itertools.product(MODELS.items(), linear.ALIGNMENTS, ("none", "repair"), ("train", "test"))
+    for (model, widths), alignment, correction, split in cells:
+        for width, metric, (what, count) in itertools.product(
+            widths, ("loss", "error"), [("alone", 1), ("line", 2), ("mean", 2), ("mean", 4)]
+        ):
+            if what == "alone" and (alignment == "none" or correction != "none"):
+                continue
+            for subset in linear.subsets(range(4), max(count, 2)):
+                about = {"model": model, "width": width, "alignment": alignment, "correction": correction, "what": what}
+                about |= {"gamma": 0.1 if alignment == "cca" else None, "count": count, "reference": subset[0]}
+                about |= {"others": "-".join(map(str, subset[1:])), "split": split, "metric": metric}
+                rise = count * width**-0.5 * (1 + 0.1 * subset[0]) / (1 + linear.ALIGNMENTS.index(alignment))
+                values = {"value": rise + 0.1, "baseline": 0.1, "rise": rise, "excess": rise + 0.05}
+                rows.append({**about, **values})
+    return pd.DataFrame(rows)
 
 
 def simplex_frame(resolution=6, models=(("mlp", 16), ("cnn", 4))):
@@ -486,6 +505,7 @@ FRAMES = {
     "stability": stability_frame,
     "layers": layers_frame,
     "layerwise": layerwise_frame,
+    "linear": linear_frame,
     "superposition": superposition_frame,
 }
 
@@ -930,6 +950,25 @@ def test_star_draws_every_path_of_the_method_that_connects_ordinary_networks_bes
     assert [axis.get_title() for axis in figure.axes[:2]] == ["mlp, weight matching", "cnn, weight matching"]
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == kinds
     assert any("3 networks held out" in text for text in legend(figure))
+
+
+def test_linear_draws_mapped_networks_alone_barriers_and_means_of_all_numbers():
+    frame = linear_frame()
+    figure = figures.draw("linear", frame)
+    rows = [(model, width) for model, widths in MODELS.items() for width in widths]
+    assert len(visible(figure)) == 2 * len(rows)
+    for (row, (model, width)), (column, correction) in itertools.product(
+        enumerate(rows), enumerate(("none", "repair"))
+    ):
+        axis = panel(figure, row, column)
+        cell = chosen(frame, model=model, width=width, metric="error", split="test")
+        alone, line, means = (chosen(cell, what=what) for what in ("alone", "line", "mean"))
+        drawn = [*alone["excess"], *chosen(line, correction=correction)["rise"]]
+        drawn += [*chosen(means, correction=correction)["excess"]]
+        np.testing.assert_allclose(measurements(axis), np.sort(drawn))
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["alone", "barrier", "mean\nof 2", "mean\nof 4"]
+    assert [axis.get_title() for axis in visible(figure)[:2]] == ["uncorrected", "repair"]
+    assert {"no map", "permutation", "CCA", "Procrustes"} <= set(legend(figure))
 
 
 def test_butterfly_draws_every_kind_of_child_and_what_permutations_change():

@@ -4,10 +4,13 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -91,6 +94,35 @@ class Workplace:
         )
         assert (done.returncode != 0) == fails, done.stdout
         return done.stdout
+
+    def kill_once(self, condition, *arguments):
+        """Run Snakemake, and kill it and all of its jobs as soon as a condition holds."""
+        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen(self.command(*arguments), cwd=self.folder, **nowhere)
+        while not condition():
+            assert process.poll() is None
+            time.sleep(0.02)
+        for victim in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+            os.kill(victim.pid, signal.SIGKILL)
+        process.wait()
+        self.snakemake("--unlock", *arguments)
+
+    def measured_after_a_kill(self, config, experiment, parts):
+        """Measure a finished experiment again, kill that in the midst of a part, and check that it ends as before."""
+        folder, store = self.results / f"measurements/{experiment}", self.folder / "results/.store/mixtures"
+        files = [*folder.rglob("*.csv"), self.results / f"tables/{experiment}.csv"]
+        before = {path: path.read_bytes() for path in files}
+        assert len(before) == parts + 1
+        for path in before:
+            path.unlink()
+        shutil.rmtree(store)
+        asked = experiment, *self.configure(config), "--cores", 1
+        self.kill_once(lambda: len(list(store.rglob("*.json"))) >= 5, *asked)
+        kept = len(list(store.rglob("*.json")))
+        assert kept >= 5 and not all(path.exists() for path in before)
+        self.snakemake(*asked)
+        assert len(list(store.rglob("*.json"))) > kept
+        assert {path: path.read_bytes() for path in before} == before
 
     def plan(self, *arguments):
         """The number of jobs of each rule that would run."""
@@ -187,11 +219,13 @@ def transport(make_once):
             "mechanism_share",
             "mechanism_layers",
             "layerwise",
+            "linear",
         ],
         "cycles": {"widths": [8], "limit": 20},
         "control": {"widths": [4]},
         "star": {"widths": [4], "length": 1, "align": "weights"},
         "mechanism": {"widths": [4, 8]},
+        "linear": {"widths": [4], "counts": [2, 3]},
         "layerwise": {"widths": [4], "points": 5, "limit": 2},
         "correction": {"widths": [4]},
         "instability": {"widths": [4], "epochs": [1]},

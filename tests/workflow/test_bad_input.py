@@ -201,6 +201,12 @@ CHECKED = {
         "models[0].asymmetric",
         "not with networks from elsewhere",
     ),
+    "more networks merged than there are": (
+        {"linear": {"counts": [2, 9]}, "experiments": ["linear"]},
+        "linear.counts",
+        "9 is more than the 4 networks. Allowed: numbers from 2 to 4",
+    ),
+    "a ridge of nothing": ({"linear": {"gammas": [0]}}, "linear.gammas[0]", "above 0"),
     "a way of layers without a middle": (
         {"layerwise": {"points": 4}, "experiments": ["layerwise"]},
         "layerwise.points",

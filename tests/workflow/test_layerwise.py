@@ -54,6 +54,7 @@ def test_layers_and_blocks(workplace):
             # At its ends are the networks themselves, though their blocks are permuted apart.
             assert row("blocks", layers)["end_b"] == pytest.approx(expected["end_b"], abs=2e-3)
     assert (workplace.results / "figures/layerwise.png").exists()
+    workplace.measured_after_a_kill(CONFIG, "layerwise", parts=4)
     frames = [row for row in tables.rows(workplace.results / "tables/width.csv", "width") if row["method"] == "tree"]
     assert {row["algorithm"] for row in frames} == {"hierarchical"}
 

@@ -4,11 +4,7 @@ import csv
 import itertools
 import os
 import shutil
-import signal
-import subprocess
-import time
 
-import psutil
 import pytest
 from PIL import Image
 
@@ -463,24 +459,11 @@ def test_killed_and_started_again_it_gives_the_same_table(study, workplace, tiny
     tiny["frames"] = []
     tiny["seeds_together"] = False
     configfile = workplace.configure(tiny)
-    process = subprocess.Popen(
-        workplace.command(*configfile, "--cores", 1),
-        cwd=workplace.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     networks = workplace.results / "networks/mlp/width4"
-    while not list(networks.glob("*/training.csv")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    for victim in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
-        os.kill(victim.pid, signal.SIGKILL)
-    process.wait()
+    workplace.kill_once(lambda: list(networks.glob("*/training.csv")), *configfile, "--cores", 1)
     finished = {path: path.stat().st_mtime_ns for path in networks.glob("*/training.csv")}
     assert len(finished) < len(SEEDS)
 
-    workplace.snakemake("--unlock", *configfile)
     assert workplace.plan(*configfile)["train"] in (len(SEEDS) - len(finished), len(SEEDS) - len(finished) + 1)
     workplace.snakemake(*configfile)
     rows = [row for row in table(study, "width") if (row["model"], row["width"]) == ("mlp", 4)]
@@ -496,24 +479,12 @@ def test_an_alignment_that_is_killed_goes_on_from_its_finished_pairs(workplace, 
     tiny["experiments"] = ["width"]
     target = "permutations/mlp/width4/weights/epoch1.safetensors"
     configfile = workplace.configure(tiny)
-    process = subprocess.Popen(
-        workplace.command(f"results/tiny/{target}", *configfile, "--cores", 1),
-        cwd=workplace.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     store = workplace.folder / "results/.store/matching"
-    while len(list(store.glob("*/*.json"))) < 3:
-        assert process.poll() is None
-        time.sleep(0.02)
-    for victim in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
-        os.kill(victim.pid, signal.SIGKILL)
-    process.wait()
+    started = f"results/tiny/{target}", *configfile, "--cores", 1
+    workplace.kill_once(lambda: len(list(store.glob("*/*.json"))) >= 3, *started)
     finished = len(list(store.glob("*/*.json")))
     assert 3 <= finished < 28 and not (workplace.results / target).exists()
 
-    workplace.snakemake("--unlock", *configfile)
     workplace.snakemake(f"results/tiny/{target}", *configfile)
     (log,) = (workplace.results / "logs/align").rglob("*.log")
     assert f"found {{'matching': {finished}}}" in log.read_text()

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,19 @@ _CONSTANT = 1e-10
 
 class RepairError(ValueError):
     """A model whose statistics cannot be corrected."""
+
+
+class Role(NamedTuple):
+    """What a layer does with a tensor of a state.
+
+    Attributes:
+        kind: "weight" of a linear layer or convolution; "shift", its bias or that of a norm; "scale" of a norm; "mean"
+            or "variance", running statistics.
+        rows: the axis of a weight that counts the layer's outputs; None where none does, and for other kinds.
+    """
+
+    kind: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,32 @@ def deviations(model: nn.Module, state: State, images: Tensor) -> dict[str, Tens
     """
     layers = {layer.name for layer in _Trace(model, state, images[:2]).layers if layer.kind == "linear"}
     return {name: deviation for name, (_, deviation) in _measure(model, state, images, layers).items()}
+
+
+def roles(model: nn.Module, state: State, images: Tensor) -> dict[str, Role]:
+    """Say what the layers of a network do with its parameters and running statistics.
+
+    Args:
+        model: the network's module; its own parameters are not used.
+        state: of the network, on the device of the images.
+        images: [2, …], two images.
+
+    Returns:
+        By the state key of each tensor that is used by linear layers, convolutions and norms alone: what for.
+    """
+    trace = _Trace(model, state, images)
+    found: dict[str, Role] = {}
+    twice = set()
+    for layer in trace.layers:
+        own = {layer.weight: Role("weight", layer.rows), layer.bias: Role("shift")}
+        if layer.kind != "linear":
+            own[layer.weight] = Role("scale")
+        if layer.running:
+            own |= dict(zip(layer.running, (Role("mean"), Role("variance")), strict=True))
+        for key, role in own.items():
+            if key is not None:
+                twice |= {key} if found.setdefault(key, role) != role else set()
+    return {key: role for key, role in found.items() if key not in twice and key not in trace.strange}
 
 
 def _measure(model: nn.Module, state: State, images: Tensor, layers: set[str]) -> dict[str, Tensor]:

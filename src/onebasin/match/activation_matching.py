@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -112,32 +112,67 @@ def correlations(
     """
     if kernel not in KERNELS:
         raise ValueError(f"kernel {kernel!r}: allowed are {', '.join(KERNELS)}")
-    if intermediate not in INTERMEDIATES:
-        raise ValueError(f"intermediate {intermediate!r}: allowed are {', '.join(INTERMEDIATES)}")
-    images = images[:n_images]
-    if len(images) < 2:
-        raise ValueError(f"activation matching needs at least 2 images, not {len(images)}")
     networks = several(*states)
     pairs = list(combinations(range(len(networks)), 2))
-    read = [name for name, nested in symmetry.nested.items() if not nested]
-    moments = {pair: {name: _Moments() for name in read} for pair in pairs}
-    traced: dict[int, TracedSymmetry] = {}
-    for batch in images.tensor_split(math.ceil(len(images) / max(2 * batch_size // len(networks), 2))):
-        if len(batch) not in traced:  # which kernels run, and so how operations are counted, can depend on the size
-            traced[len(batch)] = discover(model, batch, verify=False)
-        taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in read}
-        watched = {index for found in taps.values() for index, _ in found}
-        for moment in zip(*networks, strict=True):
-            outputs = [watch(model, state, batch, watched) for state in moment]
-            for name, found in taps.items():
-                for place, (index, axis) in enumerate(found):
-                    features = [_features(output[index], axis) for output in outputs]
-                    for a, b in pairs:
-                        moments[a, b][name].add(place, features[a], features[b])
+    moments = {pair: {name: _Moments() for name in innermost(symmetry)} for pair in pairs}
+    for name, place, seen in features(
+        symmetry, model, networks, images[:n_images], intermediate=intermediate, batch_size=batch_size
+    ):
+        for a, b in pairs:
+            moments[a, b][name].add(place, seen[a], seen[b])
     return {
         pair: {name: statistics.similarity(kernel) for name, statistics in found.items()}
         for pair, found in moments.items()
     }
+
+
+def innermost(symmetry: Symmetry) -> list[str]:
+    """Return the groups in which no other one is nested, whose units are compared."""
+    return [name for name, nested in symmetry.nested.items() if not nested]
+
+
+def features(
+    symmetry: Symmetry,
+    model: nn.Module,
+    networks: Sequence[Sequence[State]],
+    images: Tensor,
+    *,
+    intermediate: str = "last",
+    batch_size: int = 512,
+) -> Iterator[tuple[str, int, list[Tensor]]]:
+    """Yield what the units of n networks compute, in one pass over the images.
+
+    Args:
+        symmetry: the symmetry of ``model``.
+        model: the module of all networks.
+        networks: for each of n networks its states, of as many moments of training.
+        images: [N, …], on the device of the states.
+        intermediate: as for ``activations``.
+        batch_size: as for ``correlations``.
+
+    Yields:
+        A group in which no other one is nested, the number of an intermediate that shows its units, and for each
+        network its activations [samples and positions, units] on a part of the images.
+
+    Raises:
+        ValueError: for an unknown intermediate, or fewer than 2 images.
+        SymmetryError: if no intermediate shows the units of a group.
+    """
+    if intermediate not in INTERMEDIATES:
+        raise ValueError(f"intermediate {intermediate!r}: allowed are {', '.join(INTERMEDIATES)}")
+    if len(images) < 2:
+        raise ValueError(f"activation matching needs at least 2 images, not {len(images)}")
+    traced: dict[int, TracedSymmetry] = {}
+    for batch in images.tensor_split(math.ceil(len(images) / max(2 * batch_size // len(networks), 2))):
+        if len(batch) not in traced:  # which kernels run, and so how operations are counted, can depend on the size
+            traced[len(batch)] = discover(model, batch, verify=False)
+        taps = {name: traced[len(batch)].intermediates(name, intermediate) for name in innermost(symmetry)}
+        watched = {index for found in taps.values() for index, _ in found}
+        for moment in zip(*networks, strict=True):
+            outputs = [watch(model, state, batch, watched) for state in moment]
+            for name, found in taps.items():
+                for place, (index, units) in enumerate(found):
+                    yield name, place, [_features(output[index], units) for output in outputs]
 
 
 def without_ties(symmetry: Symmetry, gains: Gains, state_a: State, state_b: State) -> Gains:
@@ -227,10 +262,25 @@ class _Moments:
         if kernel == "linear":
             return cross
         if kernel == "correlation":
-            cross = cross - torch.outer(mean_a, mean_b)
-            square_a, square_b = (_variance(*pair) for pair in ((square_a, mean_a), (square_b, mean_b)))
-        scale = torch.outer(square_a.sqrt(), square_b.sqrt())
-        return torch.where(scale > 0, cross / scale, 0.0)  # a unit that never varies is similar to none
+            return correlation(cross, (mean_a, mean_b), (square_a, square_b))
+        return _over(cross, square_a, square_b)
+
+
+def correlation(cross: Tensor, means: tuple[Tensor, Tensor], squares: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the correlations of the units of two networks from their moments, 0 for units that never vary.
+
+    Args:
+        cross: mean products [units of a, units of b].
+        means: of the units of a and of b.
+        squares: mean squares of the units of a and of b.
+    """
+    variances = [_variance(square, mean) for square, mean in zip(squares, means, strict=True)]
+    return _over(cross - torch.outer(*means), *variances)
+
+
+def _over(cross: Tensor, square_a: Tensor, square_b: Tensor) -> Tensor:
+    scale = torch.outer(square_a.sqrt(), square_b.sqrt())
+    return torch.where(scale > 0, cross / scale, 0.0)  # a unit that never varies is similar to none
 
 
 def _variance(square: Tensor, mean: Tensor) -> Tensor:

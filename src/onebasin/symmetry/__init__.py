@@ -26,7 +26,7 @@ from onebasin.symmetry.layers import layers
 from onebasin.symmetry.network import Network, evaluation
 from onebasin.symmetry.proof import TOLERANCE, Proof, check, prove, random_state
 from onebasin.symmetry.reshapes import is_open
-from onebasin.symmetry.soft import apply_soft
+from onebasin.symmetry.soft import apply_along, apply_soft
 from onebasin.symmetry.trace import Operations, Trace
 from onebasin.symmetry.values import Call, SymmetryError
 
@@ -42,6 +42,7 @@ __all__ = [
     "TOLERANCE",
     "TracedSymmetry",
     "Units",
+    "apply_along",
     "apply_soft",
     "check",
     "check_images",

@@ -1,8 +1,8 @@
-"""Doubly stochastic matrices in place of permutations, so that a network can be moved by gradients."""
+"""Matrices in place of permutations: doubly stochastic ones, so that gradients can move a network, and any others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor
 from onebasin.symmetry.axes import Atom, Product, Shuffle, Sum, Term, atoms, size
 from onebasin.symmetry.groups import State, Symmetry
 
+Matrices = Mapping[str, Tensor]
 
-def apply_soft(symmetry: Symmetry, matrices: Mapping[str, Tensor], state: State) -> dict[str, Tensor]:
+
+def apply_soft(symmetry: Symmetry, matrices: Matrices, state: State) -> dict[str, Tensor]:
     """Return a state whose units are mixed by doubly stochastic matrices.
 
     Args:
@@ -24,28 +26,49 @@ def apply_soft(symmetry: Symmetry, matrices: Mapping[str, Tensor], state: State)
     Returns:
         A new state dict through which gradients flow; tensors that do not change are shared with ``state``.
     """
-    return {key: _moved(symmetry, tensor, symmetry.terms(key), matrices) for key, tensor in state.items()}
+    return apply_along(symmetry, lambda key, axis: matrices, state)
 
 
-def _moved(symmetry: Symmetry, tensor: Tensor, terms: Sequence[Term], matrices: Mapping[str, Tensor]) -> Tensor:
-    names = {symmetry.name(item) for term in terms for item in atoms(term)}
-    if not names & matrices.keys() or not (tensor.is_floating_point() or tensor.is_complex()):
+def apply_along(symmetry: Symmetry, along: Callable[[str, int], Matrices], state: State) -> dict[str, Tensor]:
+    """Return a state each of whose axes is multiplied by matrices of its own.
+
+    Args:
+        symmetry: the symmetry of the network's model.
+        along: for a state key and the number of an axis the matrices of groups, as ``apply_soft`` takes them.
+        state: a state dict of the model, on the device of the matrices and of their type.
+
+    Returns:
+        As for ``apply_soft``.
+    """
+    moved = {}
+    for key, tensor in state.items():
+        terms = symmetry.terms(key)
+        moved[key] = _moved(symmetry, tensor, terms, [along(key, axis) for axis in range(len(terms))])
+    return moved
+
+
+def _moved(symmetry: Symmetry, tensor: Tensor, terms: Sequence[Term], along: Sequence[Matrices]) -> Tensor:
+    """Multiply each axis, which is a term, by its matrices."""
+    if not (tensor.is_floating_point() or tensor.is_complex()) or not any(
+        symmetry.name(item) in matrices for term, matrices in zip(terms, along, strict=True) for item in atoms(term)
+    ):
         return tensor
     if tensor.is_complex():
         parts = Atom(2, "real and imaginary part")
         return torch.view_as_complex(
-            _moved(symmetry, torch.view_as_real(tensor), [*terms, parts], matrices).contiguous()
+            _moved(symmetry, torch.view_as_real(tensor), [*terms, parts], [*along, {}]).contiguous()
         )
     for axis, term in enumerate(terms):
         if isinstance(term, Product):
             lengths = [size(factor) for factor in term.factors]
             divided = tensor.reshape(*tensor.shape[:axis], *lengths, *tensor.shape[axis + 1 :])
             inner = [*terms[:axis], *term.factors, *terms[axis + 1 :]]
-            return _moved(symmetry, divided, inner, matrices).reshape(tensor.shape)
+            each = [*along[:axis], *[along[axis]] * len(lengths), *along[axis + 1 :]]
+            return _moved(symmetry, divided, inner, each).reshape(tensor.shape)
         if isinstance(term, Sum):
             pieces = tensor.split([size(part) for part in term.parts], axis)
             moved = [
-                _moved(symmetry, piece, [*terms[:axis], part, *terms[axis + 1 :]], matrices)
+                _moved(symmetry, piece, [*terms[:axis], part, *terms[axis + 1 :]], along)
                 for piece, part in zip(pieces, term.parts, strict=True)
             ]
             return torch.cat(moved, axis)
@@ -53,14 +76,15 @@ def _moved(symmetry: Symmetry, tensor: Tensor, terms: Sequence[Term], matrices: 
             order = torch.tensor(term.order, device=tensor.device)
             inner = [*terms[:axis], Sum(term.parts) if len(term.parts) > 1 else term.parts[0], *terms[axis + 1 :]]
             plain = tensor.index_select(axis, order.argsort())
-            return _moved(symmetry, plain, inner, matrices).index_select(axis, order)
+            return _moved(symmetry, plain, inner, along).index_select(axis, order)
     # Every axis is one atom now. Blocks move before what lies in them, whose matrices are those of the new places.
     held = [term for term in terms if isinstance(term, Atom)]
     for item in sorted(set(held), key=lambda one: len(symmetry.parents(one))):
         name = symmetry.name(item)
-        if name is not None and name in matrices:
-            for axis in [axis for axis, term in enumerate(held) if term is item]:
-                tensor = _mixed(tensor, axis, matrices[name], [held.index(parent) for parent in symmetry.parents(item)])
+        for axis in [axis for axis, term in enumerate(held) if term is item]:
+            if name is not None and name in along[axis]:
+                parents = [held.index(parent) for parent in symmetry.parents(item)]
+                tensor = _mixed(tensor, axis, along[axis][name], parents)
     return tensor
 
 
