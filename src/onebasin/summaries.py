@@ -22,12 +22,13 @@ VERDICTS = ("connected", "not connected", "not decided")
 DIGITS = 6
 SHARES = (
     "error train_error test_error guess accuracy train_accuracy test_accuracy fixed fixed_points agreement chance left "
-    "dead share"
+    "dead share train_disagreement test_disagreement train_ensemble_error test_ensemble_error hard_share"
 )
 """Columns of shares: of labels, of units or of weights."""
 RANGES = dict.fromkeys(SHARES.split(), (0, 1))
 """Columns of which it is known where their values end."""
-RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b"], (0, 1))}
+_ERRORS = ["value", "baseline", "middle", "end_a", "end_b", "easy", "hard"]
+RANGES_OF_ERRORS = {"barrier": (-1, 1), **dict.fromkeys(_ERRORS, (0, 1))}
 """The same of columns in the unit of the metric, where that is the error; a mean of networks may err less than they."""
 
 

@@ -271,14 +271,18 @@ def finding(table: DataFrame) -> str:
 
 
 def _named(variant: tuple[Any, ...], name: str) -> str:
+    from onebasin.prose import counted
+
     kind, shared, method = variant
     if kind == "child":
-        return f"the mean of {name} and its child that shares {shared} epochs"
+        return f"the mean of {name} and its child that shares {counted(shared, 'epoch')}"
     return f"the mean of two independent networks {name}, aligned by {method},"
 
 
 def _when(row: Series) -> str:
-    return f"after {int(row['further'])} epochs" if row["further"] else "at once"
+    from onebasin.prose import counted
+
+    return f"after {counted(int(row['further']), 'epoch')}" if row["further"] else "at once"
 
 
 def figure(table: DataFrame) -> Figure:
@@ -290,6 +294,7 @@ def figure(table: DataFrame) -> Figure:
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import handles, series
+    from onebasin.prose import counted
 
     table = _gains(table[table["metric"] == "error"])
     table = table.assign(now=table["epoch"] + table["further"], variant=[_variant(row) for _, row in table.iterrows()])
@@ -310,7 +315,7 @@ def figure(table: DataFrame) -> Figure:
         ("barrier", "train", "error barrier"),
     )
     heights = [1.15] * (len(kinds) * len(models))
-    drawn, axes = panels.grid(len(heights), len(variants), heights, sharex=True, sharey="row", extra=0.5)
+    drawn, axes = panels.grid(len(heights), len(variants), heights, sharex=True, extra=0.5)
     rows = [(model, *kind) for model in models for kind in kinds]
     last = int(table["now"].max())
 
@@ -341,15 +346,13 @@ def figure(table: DataFrame) -> Figure:
                 axis.axhline(0, color="black", linewidth=0.6, zorder=1)
             elif column == "barrier":
                 panels.connected(axis)
-            if line is axes[0]:
-                kind, shared, method = variant
-                title = f"child, {shared} epochs shared" if kind == "child" else f"independent, {labels[method]}"
-                axis.set_title(fill(title, 20), pad=3)
-            if line is axes[-1]:
-                axis.set_xlabel("epoch")
-        if column != "gain":
-            line[0].set_ylim(bottom=0)
-        line[0].set_ylabel(f"{model}, width {width}\n{label}" if len(models) > 1 else label)
+            if column != "gain":
+                axis.set_ylim(bottom=0)
+        line[0].set_ylabel(f"{model}, {width}\n{label}")
+    for (kind, shared, method), top, bottom in zip(variants, axes[0], axes[-1], strict=True):
+        title = f"child, {counted(shared, 'epoch')} shared" if kind == "child" else f"independent, {labels[method]}"
+        top.set_title(fill(title, 17), pad=3)
+        bottom.set_xlabel("epoch")
     entries = [
         *(mark.handle() for mark in marks.values()),
         grey.handle(),
