@@ -95,8 +95,9 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
     check_training("training", training, everything)
     for index, model in enumerate(config["models"]):
         check_training(f"models[{index}].training", {**training, **model["training"]}, everything)
-        own = {**training, **model["training"], "checkpoints": [], **config["butterfly"]["training"]}
-        check_training("butterfly.training", own, everything)
+        for section in ("butterfly", "transience"):
+            own = {**training, **model["training"], "checkpoints": [], **config[section]["training"]}
+            check_training(f"{section}.training", own, everything)
     if config["data"]["name"] in TEXTS:
         check_text(config)
     if "file" in (config["data"]["name"], config["transfer"]["data"]["name"]):
@@ -124,7 +125,7 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
         refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
     for room in chosen:
         check_experiment(config, room)
-    for section in ("transfer", "butterfly"):
+    for section in ("transfer", "butterfly", "transience"):
         given = config[section]["data"]
         given |= {key: config["data"][key] for key, value in given.items() if value == "same"}
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))

@@ -22,7 +22,7 @@ VERDICTS = ("connected", "not connected", "not decided")
 DIGITS = 6
 SHARES = (
     "error train_error test_error guess accuracy train_accuracy test_accuracy fixed fixed_points agreement chance left "
-    "dead share disagreement"
+    "dead share disagreement train_disagreement test_disagreement train_ensemble_error test_ensemble_error hard_share"
 )
 """Columns of shares: of labels, of units or of weights."""
 LENGTHS = "distance worst excess linear_error exponential_error seen stable_rank"
@@ -34,7 +34,7 @@ RANGES = {
 """Columns of which it is known where their values end."""
 RANGES_OF_ERRORS = {
     **dict.fromkeys(["barrier", "change", "halfway"], (-1, 1)),
-    **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b", "worst", "excess"], (0, 1)),
+    **dict.fromkeys(["value", "baseline", "middle", "end_a", "end_b", "worst", "excess", "easy", "hard"], (0, 1)),
 }
 """The same of columns in the unit of the metric, where that is the error; a mean of networks may err less than they."""
 

@@ -8,11 +8,13 @@ of an experiment have a version of their own, ``VERSION`` of its module.
 STAGES = {
     "data": 1,
     "image_folder": 2,
-    # Networks: from their initialisation, pruned and trained again, trained towards others, and trained elsewhere.
+    # Networks: from their initialisation, pruned and trained again, trained towards others, trained on from means, and
+    # trained elsewhere.
     "train": 1,
     "prune": 1,
     "tickets": 1,
     "star": 1,
+    "transience": 1,
     "import": 1,
     # Matching, by algorithm.
     "weights": 2,

@@ -231,6 +231,25 @@ def butterfly_frame(times=((0, 0), (0, 5), (1, 0)), methods=("none", "weights", 
     return pd.DataFrame(rows).astype({"epoch": "Int64", "step": "Int64"} | dict.fromkeys(optional, "float64"))
 
 
+def transience_frame(epochs=(5, 10), after=(0, 1, 5)):
+    kinds = [
+        ("child", 1, "none"),
+        ("child", 5, "none"),
+        ("independent", None, "none"),
+        ("independent", None, "weights"),
+    ]
+    rows = []
+    cells = itertools.product([16, 64], kinds, epochs, after, ("mean", "a", "b"), ("train", "test"), ("loss", "error"))
+    for width, (kind, shared, method), epoch, further, network, split, metric in cells:
+        for a, b in [(0, 1), (2, 3)] if kind == "independent" else [(seed, seed) for seed in range(4)]:
+            value = 0.2 - 0.002 * (epoch + further) - 0.03 * (network == "mean" and not further) + 0.001 * a
+            about = {"model": "mlp", "width": width, "kind": kind, "shared": shared, **named(method), "epoch": epoch}
+            about |= {"further": further, "a": a, "b": b, "network": network, "split": split, "metric": metric}
+            values = {"value": value, "easy": value / 2, "hard": 2 * value, "hard_share": 0.3}
+            rows.append({**about, **values, "barrier": 0.01 * (1 + a) * (3 if network == "mean" else 1)})
+    return pd.DataFrame(rows).astype({"shared": "Int64"})
+
+
 def correction_frame(methods=("none", "activations"), corrections=("none", "reset", "repair")):
     rows = []
     gain = {"none": 1.0, "reset": 1.0, "repair": 0.5}
@@ -354,21 +373,25 @@ def sparsity_frame():
     return pd.DataFrame(rows)
 
 
-def tickets_frame():
+def tickets_frame(rewinds=(1,), again=False):
     rows = []
     masks = [("own", "none"), ("permuted", "weights"), ("unpermuted", "none"), ("random", "none")]
-    for model, level, (mask, method), seed in itertools.product(MODELS, (3, 4), masks, range(4)):
-        source = seed if mask == "own" else seed ^ 1
+    masks += [("again", "none")] if again else []
+    for model, rewind, level, (mask, method), seed in itertools.product(MODELS, rewinds, (3, 4), masks, range(4)):
+        source = seed if mask in ("own", "again") else seed ^ 1
         about = {
             "model": model,
             "width": 16,
+            "rewind": rewind,
             "level": level,
             "density": DENSITIES[level],
             "seed": seed,
             "source": source,
         }
-        error = {"own": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
+        error = {"own": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13, "again": 0.06}[mask] + 0.01 * seed
         values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
+        values |= {f"{split}_disagreement": error / 2 for split in ("train", "test")}
+        values |= {f"{split}_ensemble_error": 0.8 * error for split in ("train", "test")}
         rows.append({**about, "mask": mask, **named(method), **values})
     return pd.DataFrame(rows)
 
@@ -429,7 +452,7 @@ def transfer_masks_frame():
         level = 0 if mask == "none" else 4
         about = {"model": model, "width": 8, "level": level, "density": DENSITIES[level], "seed": seed}
         about |= {"source": seed if mask == "none" else seed ^ 1, "mask": mask, **named(method)}
-        error = {"none": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13}[mask] + 0.01 * seed
+        error = {"none": 0.05, "permuted": 0.08, "unpermuted": 0.12, "random": 0.13, "again": 0.06}[mask] + 0.01 * seed
         values = {f"{split}_{metric}": error for split in ("train", "test") for metric in ("loss", "error")}
         rows.append({**about, **values})
     return pd.DataFrame(rows)
@@ -500,6 +523,7 @@ FRAMES = {
     "methods": methods_frame,
     "instability": instability_frame,
     "butterfly": butterfly_frame,
+    "transience": transience_frame,
     "correction": correction_frame,
     "trajectory": trajectory_frame,
     "stability": stability_frame,
@@ -1224,6 +1248,40 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
     )
     assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…20\n(3)"]
     assert len(panel(figure, 0, 1).lines) == 7
+
+
+def test_tickets_are_compared_two_by_two_and_by_epoch_of_rewinding():
+    frame = tickets_frame(rewinds=(1, 0, 5), again=True)
+    figure = figures.draw("tickets", frame)
+    rows = [figure.axes[start : start + 4] for start in range(0, 24, 4)]
+    sparsest = frame[(frame["model"] == "mlp") & (frame["level"] == 4)]
+    first = frame[(frame["model"] == "mlp") & (frame["rewind"] == 1)]
+    np.testing.assert_allclose(measurements(rows[0][0]), np.sort(1 - first["test_error"]))
+    np.testing.assert_allclose(measurements(rows[1][0]), np.sort(first["test_disagreement"]))
+    np.testing.assert_allclose(measurements(rows[1][3]), np.sort(1 - first["train_ensemble_error"]))
+    np.testing.assert_allclose(measurements(rows[2][0]), np.sort(1 - sparsest["test_error"]))
+    assert [label.get_text() for label in rows[2][0].get_xticklabels()] == ["0", "1", "5"]
+    assert "own mask, again" in legend(figure)
+    text = rooms()["tickets"].finding(frame)
+    assert text.count("trained again, from epoch 0,") == 2 and text.count("from epoch 5,") == 2
+    assert "under its own mask again" in text and ", from epoch" not in rooms()["tickets"].finding(tickets_frame())
+
+
+def test_transience_draws_errors_gains_and_barriers_by_epoch():
+    frame = transience_frame()
+    figure = figures.draw("transience", frame)
+    rows = [figure.axes[start : start + 4] for start in range(0, 32, 4)]
+    titles = [" ".join(axis.get_title().split()) for axis in rows[0]]
+    assert titles[:3] == ["child, 1 epoch shared", "child, 5 epochs shared", "independent, no permutation"]
+    shown = frame[(frame["metric"] == "error") & (frame["width"] == 16) & (frame["shared"] == 1)]
+    test, train = (shown[shown["split"] == split] for split in ("test", "train"))
+    # At epoch 10 both means have the same two networks beside them, which are drawn once.
+    ends = test[test["network"] != "mean"].drop_duplicates(["network", "a", "value"])
+    values = [*test.loc[test["network"] == "mean", "value"], *ends["value"]]
+    np.testing.assert_allclose(measurements(rows[0][0]), np.sort(values))
+    np.testing.assert_allclose(measurements(rows[3][0]), np.sort(train["barrier"]))
+    gains = np.repeat([0.03 * 2, 0.03 / 2, 0.0], [8, 8, 32])
+    np.testing.assert_allclose(measurements(rows[2][0]), np.sort(gains), atol=1e-12)
 
 
 def test_cycles_draws_every_path_and_cycle():

@@ -107,6 +107,18 @@ def test_butterfly_says_whether_permutations_lower_the_barriers_to_children():
     assert "by other batches at epoch 1, is -.030 [-.032, -.028]; between independent networks it is -.400" in text
 
 
+def test_transience_says_what_is_gained_at_once_and_in_the_end():
+    table = FRAMES["transience"]()
+    text = rooms()["transience"].finding(table)
+    assert text.count("At epoch 10 ") == 3, "two children, and independent networks by the one method"
+    assert (
+        "the mean of mlp 64 and its child that shares 5 epochs has a test error below that of the two by .030 [" in text
+    )
+    assert "at once, .000 [" in text and "after 1 epoch and .000 [" in text
+    assert "on hard images by .060 [" in text and "on easy ones by .015 [" in text
+    assert "aligned by weights," in text and "without a permutation" not in text
+
+
 def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
     table = width_table({16: 0.0197})
     (row,) = summarise(table[table["split"] == "train"], Summary("model width", "barrier", "a b")).to_dict("records")

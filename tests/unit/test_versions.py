@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 
 from onebasin import checkpoint, data, foreign, match, models, prune, seeding, symmetry, train, versions
+from onebasin.files import load_tensors
 from onebasin.landscape import evaluate, repair
 from onebasin.landscape.interpolate import line
+from onebasin.study import transience
 from onebasin.study.star import Star
 
 GOLDEN = Path(__file__).with_name("versions.json")
@@ -69,6 +71,7 @@ def results(folder):
     matching = {"name": "weights", "algorithm": "weights"}
     towards = Star(model, groups, [states[0], states[2]], matching, images, labels)
     found["star"] = {"parameters": sums(network(dataset, folder, 1, outputs=towards)), "losses": losses(folder)}
+    found["transience"] = {"parameters": sums(continued(dataset, folder, model, groups)), "losses": losses(folder)}
     torch.save({"state_dict": states[2]}, folder / "elsewhere.pt")
     fitted = foreign.fit(model, foreign.read(folder / "elsewhere.pt"), folder / "elsewhere.pt")
     found["import"] = {"parameters": sums(fitted)}
@@ -108,13 +111,27 @@ def images_of_a_folder(folder):
     return data.load("image_folder", folder, image_size=8)
 
 
-def network(dataset, folder, seed, **options):
-    """A network that is trained from its initialisation, or as the options say."""
+def network(dataset, folder, seed, kept=2, state=None, **options):
+    """A network that is trained from its initialisation, or as the options say; its checkpoint of an epoch is kept."""
     model = build()
     models.initialise(model, seeding.generator("golden", seed))
-    files = {"checkpoints": {2: folder / "network"}, "table": folder / "table.csv", "work": folder / "work"}
+    if state is not None:
+        model.load_state_dict(state)
+    files = {"checkpoints": {kept: folder / "network"}, "table": folder / "table.csv", "work": folder / "work"}
     train.train(model, dataset, SETTINGS, seed_address=("golden", seed), metadata={}, **files, **options)
     return checkpoint.load(folder / "network")[0]
+
+
+def continued(dataset, folder, model, groups):
+    """A network that goes on for an epoch from the mean of two networks, one of them permuted."""
+    ends = []
+    for seed in (0, 1):
+        network(dataset, folder, seed, memories={1: folder / "memory"}, kept=1)
+        ends.append((checkpoint.load(folder / "network")[0], load_tensors(folder / "memory", "memory")[0]))
+    images = dataset.tensors("train", limit=300)[0]
+    moved = groups.random(seeding.generator("golden", "transience"))
+    state, memory = transience.mean(groups, model, *zip(*ends, strict=True), moved, images)
+    return network(dataset, folder, 0, start=1, memory=memory, state=state)
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,21 @@ CHECKED = {
         "tickets.levels",
         "levels up to pruning.levels, 3",
     ),
+    "tickets rewound to the end": (
+        {"training": {"epochs": 10}, "tickets": {"rewind": [0, 10]}, "experiments": ["tickets"]},
+        "tickets.rewind[1]",
+        "epochs below training.epochs, 10",
+    ),
+    "means after the last epoch": (
+        {"transience": {"widths": [64], "epochs": [20]}, "experiments": ["transience"]},
+        "transience.epochs[0]",
+        "epochs below those of its training, 20",
+    ),
+    "children that leave after every mean": (
+        {"transience": {"widths": [64], "shared": [1, 11], "epochs": [10]}, "experiments": ["transience"]},
+        "transience.shared[1]",
+        "up to the last mean, 10",
+    ),
     "method named like a mask": ({"matching": [{**WEIGHTS, "name": "random"}]}, "matching[0].name", "any other name"),
     "cycles at a width of no model": (
         {"cycles": {"widths": [17]}, "experiments": ["cycles"]},

@@ -32,6 +32,17 @@ BUTTERFLY = Batch(
     config["seeds_together"],
     by=["seed"],
 )
+MEANS_AT = sorted(config["transience"]["epochs"])
+MEANS_LAST = config["transience"]["training"].get("epochs", LAST_EPOCH)
+ENDS = Batch(
+    (
+        {"seed": seed, "data": "transience", **shared}
+        for seed in SEEDS
+        for shared in [{}, *({"shared": shared} for shared in sorted(config["transience"]["shared"]))]
+    ),
+    config["seeds_together"],
+    by=["seed"],
+)
 SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
 
 # Only the pairs of trained networks are worth sharing: there are many of them, and networks are large.
@@ -60,19 +71,32 @@ def pruning_of(wildcards):
     return {**section, "output_layer": MODELS[wildcards.model].get("family") in config["pruning"]["output_layer"]}
 
 
-def networks_at_level(wildcards):
-    """The networks that a pruning job makes."""
-    return [{**item, "level": int(wildcards.level)} for item in SEEDS_IN_HAND.of(wildcards)]
+class Pruning:
+    """What the jobs of a rule have in hand that prunes networks.
 
+    Args:
+        rewind: the epoch to which they are rewound, where it is not that of the study.
+    """
 
-def networks_to_prune(wildcards):
-    """The networks of a pruning job at the level before, and their masks; level 0 is the trained network."""
-    before = {"level": int(wildcards.level) - 1}
-    networks = [{**item, **before} for item in SEEDS_IN_HAND.of(wildcards)]
-    return {
-        "trained": expand([network(**item) for item in networks], **wildcards),
-        "masks": expand([mask_file(**item) for item in networks if before["level"]], **wildcards),
-    }
+    def __init__(self, rewind=None):
+        self.on = {} if rewind is None else {"rewind": rewind}
+        self.rewind = REWIND if rewind is None else rewind
+
+    def settings(self, wildcards):
+        """How networks are pruned."""
+        return {**pruning_of(wildcards), **self.on}
+
+    def networks(self, wildcards):
+        """The networks that a job makes."""
+        return [{**item, "level": int(wildcards.level), **self.on} for item in SEEDS_IN_HAND.of(wildcards)]
+
+    def inputs(self, wildcards):
+        """The networks at the level before, and their masks; level 0 is the trained network."""
+        networks = [{**item, "level": item["level"] - 1} for item in self.networks(wildcards)]
+        return {
+            "trained": expand([network(**item) for item in networks], **wildcards),
+            "masks": expand([mask_file(**item) for item in networks if item["level"]], **wildcards),
+        }
 
 
 def sources_of_stars(wildcards):
@@ -103,39 +127,55 @@ def tickets_at(levels, **address):
     ]
 
 
-def masks_at(levels):
+def own_tickets_at(levels, **address):
+    """The networks that are trained once more under their own masks, with other batches."""
+    return [{"seed": seed, "level": level, "mask": "again", **address} for seed in SEEDS for level in levels]
+
+
+def masks_at(levels, **address):
     """The networks whose masks are exchanged."""
-    return [{"seed": seed, "level": level} for level in levels for seed in SEEDS]
+    return [{"seed": seed, "level": level, **address} for level in levels for seed in SEEDS]
 
 
 class Retraining:
-    """What the jobs of a rule have in hand that trains networks under the masks of others.
+    """What the jobs of a rule have in hand that trains networks under masks: those of others, or their own once more.
 
     Args:
         name: of the rule.
-        levels: of pruning, whose masks are exchanged.
+        levels: of pruning, whose masks they are.
         data: the data set on which networks are trained.
         stage: at which the networks that exchange masks were matched.
+        rewind: the epoch to which they are rewound, where it is not that of the study.
+        again: whether it is their own masks.
     """
 
-    def __init__(self, name, levels, data, stage):
+    def __init__(self, name, levels, data="first", stage=None, rewind=None, again=False):
         self.on = {"data": data} if data == "second" else {}
-        self.stage = stage
-        items = tickets_at(levels, **self.on)
-        self.batch = Batch(items, config["seeds_together"], by=["seed", "level", "source"])
+        self.rewound_to = {} if rewind is None else {"rewind": rewind}
+        self.rewind = REWIND if rewind is None else rewind
+        self.stage, self.methods = stage or {}, [] if again else METHODS
+        items = (own_tickets_at if again else tickets_at)(levels, **self.on, **self.rewound_to)
+        self.batch = Batch(items, config["seeds_together"], by=["seed", "level", *([] if again else ["source"])])
         WORK[name] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(self.batch.of(wildcards))))
+
+    def settings(self, wildcards):
+        """To which epoch networks are rewound, and how the warmup is then."""
+        return {"rewind": self.rewind, "warmup_again": pruning_of(wildcards)["warmup_again"]}
 
     def rewound(self, wildcards):
         """The networks that are trained again, at the epoch to which they are rewound."""
-        return unique({"seed": item["seed"], "epoch": REWIND, **self.on} for item in self.batch.of(wildcards))
+        return unique({"seed": item["seed"], "epoch": self.rewind, **self.on} for item in self.batch.of(wildcards))
 
     def masks(self, wildcards):
         """The networks whose masks they are trained under."""
-        return unique({"seed": item["source"], "level": item["level"]} for item in self.batch.of(wildcards))
+        return unique(
+            {"seed": item.get("source", item["seed"]), "level": item["level"], **self.rewound_to}
+            for item in self.batch.of(wildcards)
+        )
 
     def permutations(self, wildcards):
         """What permutes the masks."""
-        return [{"method": method, **self.stage} for method in METHODS]
+        return [{"method": method, **self.stage} for method in self.methods]
 
     def inputs(self, wildcards):
         """The files of all these."""
@@ -167,6 +207,85 @@ class Family:
     def amount(self, wildcards):
         """What a job does, in trainings as long as those of the study."""
         return Amount(trainings=math.ceil(len(self.batch.of(wildcards)) * self.epochs / LAST_EPOCH))
+
+
+def epochs_looked_at(epoch):
+    """The epochs at which a network is looked at that goes on from a mean at an epoch."""
+    return sorted({epoch, *(min(epoch + after, MEANS_LAST) for after in config["transience"]["after"]), MEANS_LAST})
+
+
+# Those at which the two networks of a mean are.
+ENDS_KEPT = sorted({epoch for mean in MEANS_AT for epoch in epochs_looked_at(mean)})
+
+
+def training_of_means(wildcards):
+    """The training settings of the networks of `transience`."""
+    return stable({**training_of(wildcards), **config["transience"]["training"]}, without=("checkpoints",))
+
+
+class Means:
+    """What the jobs of a rule have in hand that trains on from means of two networks.
+
+    Args:
+        items: the networks that go on, each with the epoch of its mean.
+        by: wildcards of its jobs, where they do not have all of them in hand.
+    """
+
+    def __init__(self, items, by):
+        self.batch = Batch(items, config["seeds_together"], by=by)
+
+    def ends(self, wildcards):
+        """The networks that have a mean, at its epoch."""
+        found = []
+        for item in self.batch.of(wildcards):
+            shared = {"shared": item["shared"]} if "shared" in item else {}
+            for seed, how in ((item["seed"], {}), (item.get("source", item["seed"]), shared)):
+                found.append({"seed": seed, **how, "epoch": item["mean"]})
+        return unique(found)
+
+    def inputs(self, wildcards):
+        """Their files."""
+        ends = [{**end, "data": "transience"} for end in self.ends(wildcards)]
+        files = {"networks": [network(**end) for end in ends], "memories": [memory_file(**end) for end in ends]}
+        return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
+
+    def methods(self, wildcards):
+        """The settings of the methods by which networks are matched, by their names."""
+        names = unique(item["method"] for item in self.batch.of(wildcards) if "method" in item)
+        return {name: stable(METHODS[name]) for name in names if name != "none"}
+
+    def versions(self, wildcards):
+        """The versions of what a job does."""
+        used = [settings["algorithm"] for settings in self.methods(wildcards).values()]
+        return [versions.of(stage) for stage in ("train", "transience", *used)]
+
+    def amount(self, wildcards):
+        """What a job does, in trainings as long as those of the study."""
+        items, methods = self.batch.of(wildcards), list(self.methods(wildcards).values())
+        trainings = math.ceil(sum(MEANS_LAST - item["mean"] for item in items) / LAST_EPOCH)
+        return Amount(trainings=trainings, matchings=len(items) // (len(methods) + 1), methods=methods)
+
+
+MEANS = {
+    "continue_children": Means(
+        (
+            {**end, "mean": epoch}
+            for end in ENDS.items
+            for epoch in MEANS_AT
+            if "shared" in end and end["shared"] <= epoch
+        ),
+        by=["seed"],
+    ),
+    "continue_pairs": Means(
+        (
+            {"seed": a, "data": "transience", "source": b, "mean": epoch, "method": method}
+            for a, b in paths.pairs(SEEDS, config["transience"]["pairs"], config["paths"]["seed"])
+            for epoch in MEANS_AT
+            for method in ("none", *METHODS)
+        ),
+        by=["seed", "source"],
+    ),
+}
 
 
 class Alignment:
@@ -363,6 +482,8 @@ class Measurement:
         if self.needs.points:
             section, _, key = self.needs.points.partition(".")
             found["points"] = config[section][key]
+        if "tickets" in self.needs.states:
+            found["rewound"] = REWIND
         if self.needs.masks:
             found["output_layer"] = pruning_of(wildcards)["output_layer"]
         return stable(found)

@@ -74,7 +74,11 @@ HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST
 HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT
 REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
 REWIND = config["pruning"]["rewind"]
-EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
+# Further epochs of rewinding, which `tickets` compares.
+REWINDS = sorted({*config["tickets"]["rewind"]} - {REWIND})
+EPOCHS = sorted(
+    {*config["training"]["checkpoints"], *HISTORY, *(epoch for epoch in (REWIND, *REWINDS) if epoch < LAST_EPOCH)}
+)
 LEVELS = list(range(1, config["pruning"]["levels"] + 1))
 
 # The masks under which a network is trained again besides its own: that of another network as it is, at random with as

@@ -1,11 +1,13 @@
-"""The data set, the second one of `transfer`, and that of `butterfly`.
+"""The data set, the second one of `transfer`, and those of `butterfly` and `transience`.
 
 Needs: nothing, or what lies in `data.data_dir`, or the file `data.path`.
 Makes: a file for each, the only thing that later jobs know of the data.
 """
 
 WORK["data"] = Work(ESTIMATE, Amount(reads=ESTIMATE.files_to_decode))
-WORK["second_data"] = WORK["butterfly_data"] = WORK["data"]
+OTHERS = {"second": "transfer", "butterfly": "butterfly", "transience": "transience"}
+for name in OTHERS:
+    WORK[f"{name}_data"] = WORK["data"]
 
 
 rule data:
@@ -33,7 +35,7 @@ rule data:
         "../scripts/data.py"
 
 
-for name, section in {"second": config["transfer"], "butterfly": config["butterfly"]}.items():
+for name, section in OTHERS.items():
 
     rule:
         """Bring another data set into one file; the second one must have the shape and the classes of the first."""
@@ -41,7 +43,7 @@ for name, section in {"second": config["transfer"], "butterfly": config["butterf
             f"{name}_data"
         input:
             first=DATA["first"] if name == "second" else [],
-            file=own_file(section["data"]["name"]),
+            file=own_file(config[section]["data"]["name"]),
         output:
             update(DATA[name]),
         log:
@@ -56,8 +58,8 @@ for name, section in {"second": config["transfer"], "butterfly": config["butterf
             mem_mb=WORK["second_data"].mem_mb,
             gpu=0,
         params:
-            data=data_settings() | stable(section["data"]),
-            version=data_version(section["data"]["name"]),
+            data=data_settings() | stable(config[section]["data"]),
+            version=data_version(config[section]["data"]["name"]),
             folder=of_outputs(own_folder),
         script:
             "../scripts/data.py"

@@ -1,9 +1,10 @@
 """Every path of a study, once.
 
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
-checkpoint, the `level` of pruning, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
+checkpoint, the `level` of pruning and the epoch to `rewind` to where it is not that of all, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
 network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
-of, or which kind of network beside one, another `data` set, another `width`. A stage at which networks are matched is an
+of, or which kind of network beside one, the epoch of the `mean` of two networks from which it goes on (a network and
+its child, or the `source` too, permuted by the `method`), another `data` set, another `width`. A stage at which networks are matched is an
 address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
@@ -18,6 +19,7 @@ DATA = {
     "first": "<results>/data.safetensors",
     "second": "<results>/second/data.safetensors",
     "butterfly": "<results>/butterfly/data.safetensors",
+    "transience": "<results>/transience/data.safetensors",
 }
 PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
 FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
@@ -41,6 +43,8 @@ def folder(
     shared=None,
     star=None,
     child=None,
+    mean=None,
+    rewind=None,
     level=None,
     mask=None,
     method=None,
@@ -53,8 +57,12 @@ def folder(
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
     parts += ["-".join([child["kind"], *(f"{key}{child[key]}" for key in child if key != "kind")])] if child else []
+    parts += [f"mean{mean}"] if mean is not None else []
+    parts += [f"with{source}", method] if mean is not None and source is not None else []
+    parts += [f"rewind{rewind}"] if rewind is not None and level else []
     parts += [f"level{level}"] if level else []
-    parts += [method if mask == "permuted" else mask, f"from{source}"] if mask else []
+    parts += [method if mask == "permuted" else mask] if mask else []
+    parts += [f"from{source}"] if mask and source is not None else []
     return "/".join(parts)
 
 
@@ -82,6 +90,11 @@ def permutations(method="{method}", epoch=None, level=None, data=None, share="",
     """The permutations of all pairs at a stage, or of a share of them; with the kind csv, what their matching reached."""
     stage = data or (f"level{level}" if level else epoch_name(epoch))
     return f"{PERMUTATIONS.replace('{method}', method)}/{stage}{share}.{kind}"
+
+
+def memory_file(epoch, **address):
+    """What the optimiser of a network remembers at an epoch."""
+    return f"{folder(**address)}/memory{epoch}.safetensors"
 
 
 def frame_file(frame="{frame}", kind="safetensors"):

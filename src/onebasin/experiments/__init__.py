@@ -65,7 +65,7 @@ class Needs:
         permutations: stages at which permutations of all pairs were found.
         strong: whether it looks at strong paths, in the frame of a third network.
         frames: whether it gets the common frames.
-        data: the data sets that it gets, of "first", "second" and "butterfly".
+        data: the data sets that it gets, of "first", "second", "butterfly" and "transience".
         unread: keys of its section that its measurement does not read.
         parts: how its measurement is divided: by "none", "methods" and "frames", by "levels", or not at all.
         shared: whether several jobs may share a part.
@@ -92,7 +92,7 @@ class Needs:
     @property
     def uses(self) -> set[str]:
         """Whether its rows name "methods", "frames" or both."""
-        of_methods = self.permutations or {"tickets", "second_tickets"} & {*self.states}
+        of_methods = self.permutations or {"tickets", "second_tickets", "transience"} & {*self.states}
         return {*self.parts} | ({"methods"} if of_methods else set()) | ({"frames"} if self.frames else set())
 
 

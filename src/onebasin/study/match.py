@@ -52,6 +52,40 @@ def pair(
     return found
 
 
+def stored_pair(
+    store: Store,
+    shaped_by: Mapping[str, Any],
+    model: nn.Module,
+    groups: Symmetry,
+    states: tuple[Any, Any],
+    settings: Mapping[str, Any],
+    images: Tensor,
+    labels: Tensor,
+) -> Permutation:
+    """Return the permutation of the second of two networks; find it in the store, or match them as ``pair`` does.
+
+    Args:
+        store: of finished pieces.
+        shaped_by: what ``shaped_by_model`` returned, and whatever else shapes the match.
+        model: the module of the networks.
+        groups: its symmetry.
+        states: the two networks, each one state or several from the same moments of training.
+        settings: an item of the section `matching` of the config.
+        images: training images [N, …], on the device to compute on.
+        labels: their classes [N].
+    """
+
+    def make() -> dict[str, list[int]]:
+        return pair(model, groups, states, settings, images, labels).permutation.lists()
+
+    networks = [
+        [checkpoint.digest(state) for state in ([side] if isinstance(side, Mapping) else side)] for side in states
+    ]
+    return Permutation(
+        store.value("permutation", {**shaped_by, **shaped_by_method(settings), "networks": networks}, make)
+    )
+
+
 def frame(
     model: nn.Module,
     groups: Symmetry,

@@ -56,7 +56,7 @@ def _prune(job: Job, dataset: Dataset, training: tuple[Any, ...], files: tuple[s
 
 
 def train_tickets(job: Job) -> None:
-    """Train networks under the masks of others: as they are, at random, and permuted."""
+    """Train networks under masks: of others, as they are, at random and permuted; or their own, with other batches."""
     dataset = _open(job)
     groups = _discover(_build(job, dataset), dataset)
     masks = [(address, Mask.load(path)) for address, path in zip(job.params.masks, job.input.masks, strict=True)]
@@ -67,8 +67,9 @@ def train_tickets(job: Job) -> None:
     }
     for training in trainings(job):
         address, checkpoints, table, _ = training
-        seed, level, source = address["seed"], address["level"], address["source"]
-        mask = next(mask for other, mask in masks if other == {"seed": source, "level": level})
+        seed, level, source = address["seed"], address["level"], address.get("source", address["seed"])
+        wanted = {"seed": source, **{key: address[key] for key in ("level", "rewind") if key in address}}
+        mask = next(mask for other, mask in masks if other == wanted)
         if address["mask"] == "random":
             # Drawn for the network that is trained: two networks never share a random mask.
             mask = mask.shuffled(seeding.generator(*address_of(job, seed), "ticket", source, level))
@@ -84,7 +85,8 @@ def train_tickets(job: Job) -> None:
             "rewound": checkpoint.digest(checkpoint.load(rewound[seed])[0]),
             "mask": mask.digest,
         }
-        make = partial(_train, job, dataset, training, rewound[seed], mask, which)
+        branch = train.Branch(job.params.pruning["rewind"], "again") if address["mask"] == "again" else None
+        make = partial(_train, job, dataset, training, rewound[seed], mask, which, branch)
         job.store.files("network", shapes, kept(checkpoints, table), make)
 
 
@@ -118,9 +120,15 @@ def _full(job: Job, dataset: Dataset, output_layer: bool) -> Mask:
 
 
 def _train(
-    job: Job, dataset: Dataset, training: tuple[Any, ...], rewound: str, mask: Mask, which: Mapping[str, Any]
+    job: Job,
+    dataset: Dataset,
+    training: tuple[Any, ...],
+    rewound: str,
+    mask: Mask,
+    which: Mapping[str, Any],
+    branch: train.Branch | None = None,
 ) -> None:
-    """Train under a mask, with the settings, rates and order of the epochs that follow the rewinding."""
+    """Train under a mask, with the settings, rates and order of the epochs that follow the rewinding, or another."""
     address, checkpoints, table, work = training
     seed = address["seed"]
     model = _build(job, dataset)
@@ -135,6 +143,7 @@ def _train(
         work=work,
         metadata={**about(job, seed), **which},
         device=job.device,
+        branch=branch,
         start=job.params.pruning["rewind"],
         mask=mask,
         warmup_again=job.params.pruning["warmup_again"],

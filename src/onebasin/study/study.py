@@ -162,9 +162,9 @@ class Study:
             if {key: value for key, value in other.items() if key != "seed"} == wanted
         }
 
-    def mask(self, seed: int, level: int) -> Mask:
-        """Return the mask of a network at a level of pruning above 0."""
-        path = next(path for other, path in self._masks if other == {"seed": seed, "level": level})
+    def mask(self, seed: int, level: int, **rewind: int) -> Mask:
+        """Return the mask of a network at a level of pruning above 0, or of one with another `rewind`, as addressed."""
+        path = next(path for other, path in self._masks if other == {"seed": seed, "level": level, **rewind})
         return self._once(path, lambda: Mask.load(path))
 
     def permutations(self, method: str, **stage: Any) -> dict[tuple[int, int], Permutation]:
@@ -296,16 +296,8 @@ class Study:
         other = {} if labels is None else {"labels": checkpoint.digest({"labels": labels})}
         labels = own if labels is None else labels
 
-        def make() -> dict[str, list[int]]:
-            found = match.pair(self.model, self.symmetry, (state_a, state_b), method.settings, images, labels)
-            return found.permutation.lists()
-
-        networks = [
-            [checkpoint.digest(state) for state in ([side] if isinstance(side, Mapping) else side)]
-            for side in (state_a, state_b)
-        ]
-        shaped_by = {**self._shaped_by_model, **match.shaped_by_method(method.settings), "networks": networks, **other}
-        return Permutation(self._job.store.value("permutation", shaped_by, make))
+        given = self.model, self.symmetry, (state_a, state_b), method.settings, images, labels
+        return match.stored_pair(self._job.store, {**self._shaped_by_model, **other}, *given)
 
     def match_frame(self, states: Mapping[int, State], method: Method) -> dict[int, Permutation]:
         """Bring some networks into a common frame; return their permutations by their seeds."""

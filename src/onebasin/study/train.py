@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,21 +47,29 @@ def shaped_by(job: Job, dataset: Dataset, seed: int, stage: str) -> dict[str, An
     }
 
 
-def kept(checkpoints: Mapping[int, str], table: str) -> dict[str, str]:
+def kept(checkpoints: Mapping[int, str], table: str, memories: Mapping[int, str] | None = None) -> dict[str, str]:
     """Return the files of a training by the names under which the store keeps them."""
-    return {**{f"epoch{epoch}.safetensors": path for epoch, path in checkpoints.items()}, "training.csv": table}
+    files = {f"epoch{epoch}.safetensors": path for epoch, path in checkpoints.items()}
+    files |= {f"memory{epoch}.safetensors": path for epoch, path in (memories or {}).items()}
+    return {**files, "training.csv": table}
 
 
-def trainings(job: Job) -> Iterator[tuple[Mapping[str, Any], dict[int, str], str, Path]]:
+def trainings(
+    job: Job, epochs_of: Callable[[Mapping[str, Any]], Sequence[int]] | None = None
+) -> Iterator[tuple[Mapping[str, Any], dict[int, str], str, Path]]:
     """Yield the trainings of a job, in the order of its params `networks`.
+
+    Args:
+        job: the job.
+        epochs_of: the epochs that are kept of the network at an address; those of its params `epochs` without it.
 
     Yields:
         The address of the network, the file of each epoch that is kept, its table, and a folder for what is unfinished.
         No rule declares that folder, so that Snakemake leaves it alone when the job fails, and a later one continues.
     """
-    epochs: Sequence[int] = job.params.epochs
     checkpoints = iter(job.output.checkpoints)
     for address, table in zip(job.params.networks, job.output.tables, strict=True):
+        epochs: Sequence[int] = epochs_of(address) if epochs_of else job.params.epochs
         yield address, dict(zip(epochs, checkpoints, strict=False)), table, Path(table).with_name("unfinished")
 
 
@@ -72,19 +80,26 @@ def branch_of(address: Mapping[str, Any]) -> train.Branch | None:
 
 
 def train_networks(job: Job) -> None:
-    """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's."""
+    """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's.
+
+    Where its params name epochs as `memories`, what optimisers remember is kept of these.
+    """
     torch.set_num_threads(job.threads)
     dataset = data.open_(job.input.data)
     if "factory" in job.params.architecture:
         network.followed(job.params.architecture, job.width, dataset)
     ends: dict[int, float] = {}
-    for address, checkpoints, table, work in trainings(job):
+    remembered: Sequence[int] = getattr(job.params, "memories", ())
+    files = iter(job.output.memories if remembered else ())
+    for training in trainings(job):
+        address, checkpoints, table, _ = training
         seed, child = address["seed"], {key: address[key] for key in ("child",) if key in address}
+        memories = dict(zip(remembered, files, strict=False))
         job.store.files(
             "network",
             {**shaped_by(job, dataset, seed, "train"), "shared": address.get("shared"), **child},
-            kept(checkpoints, table),
-            partial(_train, job, dataset, address, checkpoints, table, work),
+            kept(checkpoints, table, memories),
+            partial(_train, job, dataset, training, memories),
         )
         if branch_of(address) is None:
             *_, last = tables.rows(table, "training")
@@ -92,9 +107,8 @@ def train_networks(job: Job) -> None:
     _remark(job, ends, dataset, "")
 
 
-def _train(
-    job: Job, dataset: Dataset, address: Mapping[str, Any], checkpoints: Mapping[int, str], table: str, work: Path
-) -> None:
+def _train(job: Job, dataset: Dataset, training: tuple[Any, ...], memories: Mapping[int, str]) -> None:
+    address, checkpoints, table, work = training
     seed, randomness = address["seed"], address_of(job, address["seed"])
     train.train(
         network.initialised(job.params.architecture, job.width, dataset, randomness),
@@ -107,6 +121,7 @@ def _train(
         metadata=about(job, seed),
         device=job.device,
         branch=branch_of(address),
+        memories=memories,
         title=network.spell(address),
     )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, seeding
 from onebasin.data import Dataset
+from onebasin.files import save_tensors
 from onebasin.landscape.targets import flat
 from onebasin.provenance import provenance
 from onebasin.train import resume
@@ -70,6 +71,8 @@ def train(
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
     outputs: Outputs | None = None,
+    memory: Mapping[str, Tensor] | None = None,
+    memories: Mapping[int, str | Path] | None = None,
     save_every_s: float = 1.0,
     title: str = "",
 ) -> None:
@@ -93,11 +96,15 @@ def train(
         branch: where it leaves another network of the same seed address, with which it shares every step before.
         start: epoch at which the network is as given. Training goes on from there to the last epoch with the learning
             rates, order and augmentation that these epochs have for a network trained from 0, and an optimiser that
-            remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
+            remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671) or `memory`.
         mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
         warmup_again: whether the warmup begins at `start`, not at 0.
         outputs: what gives the outputs that a step is judged by; those of the network itself, compiled if the settings
             say so, unless it is given. What shapes it stands in the metadata.
+        memory: what the optimiser remembers at `start`, as a file of `memories` holds it; nothing unless it is given.
+        memories: for each epoch to be kept, the file of what the optimiser remembers after it (``Optimizer.state``).
+            With the checkpoint of that epoch as the network and this as `memory`, a training that starts there goes on
+            as this one does, bit for bit.
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
         title: with which its lines in the log begin, such as which network it is.
 
@@ -105,11 +112,16 @@ def train(
         TrainingError: the loss is not finite, the network cannot be compiled, or training ends before a branch leaves;
             no file has been written under its name.
         FileError: a file cannot be written.
-        ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask of another network.
+        ValueError: a start, checkpoint or branch epoch that training does not reach, or a mask or memory of another
+            network.
     """
     if not 0 <= start < settings.epochs:
         raise ValueError(f"start {start} does not lie in 0..{settings.epochs - 1}")
-    for epoch in checkpoints:
+    promised: dict[tuple[int, str], str | Path] = {
+        **{(epoch, "checkpoint"): path for epoch, path in checkpoints.items()},
+        **{(epoch, "memory"): path for epoch, path in (memories or {}).items()},
+    }
+    for epoch, _ in promised:
         if not start <= epoch <= settings.epochs:
             raise ValueError(f"checkpoint epoch {epoch} does not lie in {start}..{settings.epochs}")
     if branch is not None and not 0 <= branch.epoch <= settings.epochs:
@@ -121,6 +133,8 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Optimizer(model, settings, mask or {})
+    if memory is not None:
+        optimizer.remember(memory)
     training = Images(dataset, "train", settings, device)
     course = Course(training, settings.batch_size, seed_address, model, branch)
     if branch is not None and branch.step and course.leaves > settings.epochs:
@@ -132,6 +146,7 @@ def train(
     state = {**optimizer.state, **(outputs.state if outputs else {})}
     identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
     identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
+    identity |= {"memory": checkpoint.digest(memory) if memory else None}
     about: dict[str, Any] = {
         **metadata,
         **provenance(),
@@ -144,11 +159,12 @@ def train(
         about |= {"start": start, "mask": identity["mask"], "warmup_again": warmup_again}
 
     def keep(epoch: int) -> None:
-        if epoch in checkpoints:
-            checkpoint.save(resume.kept_file(work, epoch), model.state_dict(), about | {"epoch": epoch})
+        for kind, tensors in (("checkpoint", model.state_dict()), ("memory", optimizer.state)):
+            if (epoch, kind) in promised:
+                save_tensors(resume.kept_file(work, epoch, kind), tensors, about | {"epoch": epoch}, kind)
 
     prefix = f"{title}, " if title else ""
-    done, rows = resume.restore(work, identity, checkpoints, model, state, device)
+    done, rows = resume.restore(work, identity, promised, model, state, device)
     if done:
         log.info("%scontinues at epoch %d", prefix, done + 1)
     else:
@@ -198,8 +214,8 @@ def train(
         resume.clear(work)
         raise
     resume.write_table(work / "training.csv", rows)
-    for epoch, path in checkpoints.items():
-        resume.publish(resume.kept_file(work, epoch), Path(path))
+    for (epoch, kind), path in promised.items():
+        resume.publish(resume.kept_file(work, epoch, kind), Path(path))
     resume.publish(work / "training.csv", Path(table))
     resume.clear(work)
 

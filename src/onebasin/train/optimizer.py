@@ -62,6 +62,18 @@ class Optimizer:
             buffers.append(list(zeros.values()))
         return list(trained.values()), buffers, weight_decay
 
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Take over what an optimiser of the same settings and parameters remembered, its ``state``.
+
+        Raises:
+            ValueError: if it is of another network, or of other settings.
+        """
+        shapes = [{name: tensor.shape for name, tensor in state.items()} for state in (self.state, memory)]
+        if shapes[0] != shapes[1]:
+            raise ValueError("the memory does not fit the optimiser: it is of another network, or of other settings")
+        for name, tensor in self.state.items():
+            tensor.copy_(memory[name])
+
     def step(self, lr: float) -> None:
         """Update the parameters by their gradients, which are then dropped."""
         self.count.add_(1)

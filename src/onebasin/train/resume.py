@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ def identity_of(
     return json.loads(json.dumps(parts))
 
 
-def kept_file(work: Path, epoch: int) -> Path:
-    """Return where the checkpoint of an epoch waits until all are complete."""
-    return work / f"epoch{epoch}.safetensors"
+def kept_file(work: Path, epoch: int, kind: str) -> Path:
+    """Return where the checkpoint, or the memory of the optimiser, of an epoch waits until all are complete."""
+    return work / f"{'epoch' if kind == 'checkpoint' else kind}{epoch}.safetensors"
 
 
 def save(
@@ -81,12 +81,15 @@ def save(
 def restore(
     work: Path,
     identity: dict[str, Any],
-    checkpoints: Mapping[int, str | Path],
+    promised: Iterable[tuple[int, str]],
     model: nn.Module,
     state: Mapping[str, Tensor],
     device: torch.device,
 ) -> tuple[int, list[list[Any]]]:
-    """Restore the state of an earlier run; return its last epoch and its rows, or 0 and none for a fresh start."""
+    """Restore the state of an earlier run; return its last epoch and its rows, or 0 and none for a fresh start.
+
+    What waits for the epochs up to then, by epoch and kind, must be there too.
+    """
     path = work / _RESUME
     if not path.exists():
         clear(work)
@@ -96,9 +99,9 @@ def restore(
         epoch, rows = saved["epoch"], saved["rows"]
         names = sorted(identity.keys() | saved["identity"].keys())
         changed = [name for name in names if identity.get(name) != saved["identity"].get(name)]
-        for kept in checkpoints:
+        for kept, kind in promised:
             if kept <= epoch:
-                load_metadata(kept_file(work, kept), "checkpoint")
+                load_metadata(kept_file(work, kept, kind), kind)
     except (FileError, KeyError) as error:
         log.warning("starting afresh, for the earlier run cannot be continued: %s", error)
         clear(work)
