@@ -20,6 +20,7 @@ else:
     include: "workflow/rules/prune.smk"
     include: "workflow/rules/children.smk"
     include: "workflow/rules/star.smk"
+    include: "workflow/rules/splits.smk"
     include: "workflow/rules/transfer.smk"
     include: "workflow/rules/tickets.smk"
 

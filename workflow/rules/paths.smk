@@ -3,7 +3,7 @@
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
 checkpoint, the `level` of pruning, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
 network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
-of, or which kind of network beside one, another `data` set, another `width`. A stage at which networks are matched is an
+of, or which kind of network beside one, a `split` of the data on a part of which it was trained, another `data` set, another `width`. A stage at which networks are matched is an
 address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
@@ -41,6 +41,7 @@ def folder(
     shared=None,
     star=None,
     child=None,
+    split=None,
     level=None,
     mask=None,
     method=None,
@@ -52,6 +53,7 @@ def folder(
     parts += [data] if data != "first" else []
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
+    parts += [f"split/{split}"] if split else []
     parts += ["-".join([child["kind"], *(f"{key}{child[key]}" for key in child if key != "kind")])] if child else []
     parts += [f"level{level}"] if level else []
     parts += [method if mask == "permuted" else mask, f"from{source}"] if mask else []

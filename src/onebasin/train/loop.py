@@ -69,6 +69,7 @@ def train(
     start: int = 0,
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
+    part: Tensor | None = None,
     outputs: Outputs | None = None,
     save_every_s: float = 1.0,
     title: str = "",
@@ -96,6 +97,7 @@ def train(
             remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671).
         mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
         warmup_again: whether the warmup begins at `start`, not at 0.
+        part: indices of the training images that it sees, int64; all unless it is given.
         outputs: what gives the outputs that a step is judged by; those of the network itself, compiled if the settings
             say so, unless it is given. What shapes it stands in the metadata.
         save_every_s: least seconds between two savings of the state to resume from; the result does not depend on it.
@@ -121,7 +123,7 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Optimizer(model, settings, mask or {})
-    training = Images(dataset, "train", settings, device)
+    training = Images(dataset, "train", settings, device, part)
     course = Course(training, settings.batch_size, seed_address, model, branch)
     if branch is not None and branch.step and course.leaves > settings.epochs:
         raise TrainingError(
@@ -132,6 +134,8 @@ def train(
     state = {**optimizer.state, **(outputs.state if outputs else {})}
     identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
     identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
+    if part is not None:
+        identity["part"] = checkpoint.digest({"part": part})
     about: dict[str, Any] = {
         **metadata,
         **provenance(),
