@@ -110,6 +110,8 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
                     f"models[{index}].asymmetric",
                     "is of training, not with networks from elsewhere. Allowed: a share of 0",
                 )
+        if config["data"]["parts"]["by"] != "none":
+            refuse("data.parts.by", "is of training, not with networks from elsewhere. Allowed: none")
         check_files(config["networks"], config["models"], folders)
         for index, room in enumerate(chosen):
             if trains(room):
@@ -363,6 +365,9 @@ def check_text(config: Config) -> None:
         refuse("data.normalise", f"mean and std are of images, and {name!r} is text. Allowed: none")
     if config["data"]["label_noise"]:
         refuse("data.label_noise", f"wrong labels are of images, and {name!r} is text. Allowed: 0")
+    by = config["data"]["parts"]["by"]
+    if by not in ("none", "equal"):
+        refuse("data.parts.by", f"{by!r} divides classes, and {name!r} is text. Allowed: none, equal")
     for index, model in enumerate(config["models"]):
         if "family" in model:
             family = model["family"]

@@ -70,8 +70,8 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
     Returns:
         One row for each combination of the keys, in the order of the table: the keys, rows (how many), networks (how
         many different ones), and for each value its mean, `<value>_low` and `<value>_high`, the 95 % interval of the
-        mean by the jackknife over networks (empty with too few). Where error barriers are among the values: below, the
-        share of them under 0.02, and verdict, one of ``VERDICTS`` (see ``MEANING``).
+        mean by the jackknife over networks (empty with too few). Where error barriers are among the values and were
+        measured: below, the share of them under 0.02, and verdict, one of ``VERDICTS`` (see ``MEANING``).
     """
     import pandas as pd
 
@@ -86,7 +86,7 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
             line[value] = group[value].mean()
             if networks:
                 line[f"{value}_low"], line[f"{value}_high"] = _interval(group, value, members)
-        if "barrier" in values and line.get("metric", "error") == "error":
+        if "barrier" in values and line.get("metric", "error") == "error" and group["barrier"].notna().any():
             line["below"] = float((group["barrier"] < CONNECTED).mean())
             line["verdict"] = verdict(line["barrier"], line.get("barrier_low"), line.get("barrier_high"))
         lines.append(line)

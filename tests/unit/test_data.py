@@ -677,3 +677,99 @@ def test_a_variant_that_cannot_be_is_refused():
     )
     with pytest.raises(data.DataError, match="not square"):
         data.vary(oblong, "rotated")
+
+
+DIVISIONS = [
+    ("equal", 2, {}),
+    ("equal", 5, {}),
+    ("classes", 2, {"share": 0.8}),
+    ("classes", 3, {"share": 0.5}),
+    ("dirichlet", 2, {"concentration": 0.5}),
+    ("dirichlet", 5, {"concentration": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("by", "number", "options"), DIVISIONS)
+def test_parts_are_disjoint_and_cover_the_training_images(digits, by, number, options):
+    parts = data.divide(digits, by, number, **options)
+    assert len(parts) == number
+    assert torch.cat(parts).sort().values.tolist() == list(range(len(digits.train_labels)))
+    for part in parts:
+        assert part.tolist() == sorted(part.tolist())
+        others = [other for other in parts if other is not part]
+        assert not torch.isin(part, torch.cat(others)).any()
+
+
+def counts_by_class(dataset, parts):
+    """Images of each part and class, [parts, classes]."""
+    return torch.stack([torch.bincount(dataset.train_labels[part], minlength=dataset.classes) for part in parts])
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_equal_parts_have_each_class_alike(digits, number):
+    counts = counts_by_class(digits, data.divide(digits, "equal", number))
+    assert (counts.max(0).values - counts.min(0).values).max() <= 1
+    assert counts.sum(1).max() - counts.sum(1).min() <= 1
+
+
+@pytest.mark.parametrize(("number", "share"), [(2, 0.8), (3, 0.5), (2, 1.0)])
+def test_most_of_each_class_goes_to_one_part_which_alternates(digits, number, share):
+    counts = counts_by_class(digits, data.divide(digits, "classes", number, share=share)).double()
+    shares = counts / counts.sum(0)
+    for label in range(digits.classes):
+        expected = torch.full((number,), (1 - share) / (number - 1), dtype=torch.float64)
+        expected[label % number] = share
+        torch.testing.assert_close(shares[:, label], expected, atol=0.01, rtol=0)
+
+
+def test_proportions_of_classes_are_of_the_distribution_of_dirichlet():
+    labels = torch.arange(4000) % 10
+    images = torch.zeros(4000, 1, 1, 1, dtype=torch.uint8)
+    dataset = small(train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=10)
+    for concentration in (0.5, 20):
+        shares = []
+        for division in range(20):
+            counts = counts_by_class(dataset, data.divide(
+                dataset, "dirichlet", 4, concentration=concentration, division=division
+            )).double()  # fmt: skip
+            shares.append(counts / counts.sum(0))
+        found = torch.stack(shares).flatten()
+        # The mean of a share of n is 1 / n, and its variance (1 / n) (1 - 1 / n) / (n concentration + 1).
+        assert found.mean() == pytest.approx(1 / 4)
+        assert found.var() == pytest.approx(3 / 16 / (4 * concentration + 1), rel=0.15)
+
+
+def test_parts_are_drawn_by_what_they_are_for(digits):
+    def drawn(**changes):
+        return data.divide(digits, **({"by": "dirichlet", "number": 2} | changes))[0].tolist()
+
+    torch.manual_seed(1)
+    first = drawn()
+    torch.manual_seed(2)
+    assert drawn() == first
+    others = [drawn(division=1), drawn(seed=1), drawn(concentration=0.6), drawn(by="classes"), drawn(by="equal")]
+    assert all(other != first for other in others)
+    half, fifth = (data.divide(digits, "equal", number)[0].tolist() for number in (2, 5))
+    assert not set(fifth) <= set(half)
+
+
+def test_one_part_is_the_whole(digits):
+    for by in data.DIVISIONS:
+        (part,) = data.divide(digits, by, 1)
+        assert part.tolist() == list(range(len(digits.train_labels)))
+
+
+def test_a_concentration_too_small_for_floats_gives_each_class_to_one_part(digits):
+    counts = counts_by_class(digits, data.divide(digits, "dirichlet", 2, concentration=1e-4))
+    assert (counts.min(0).values == 0).all()
+
+
+def test_parts_that_cannot_be_are_refused(digits):
+    with pytest.raises(DataError, match="parts: part 4 of 5 would have none of the 4 training images of small: give"):
+        data.divide(small(), "equal", 5)
+    with pytest.raises(DataError, match="fewer parts, or a greater concentration"):
+        data.divide(small(), "dirichlet", 4, concentration=0.01)
+    with pytest.raises(ValueError, match="unknown division 'halves': give one of equal, classes, dirichlet"):
+        data.divide(small(), "halves", 2)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        data.divide(small(), "equal", 0)

@@ -250,6 +250,32 @@ def transience_frame(epochs=(5, 10), after=(0, 1, 5)):
     return pd.DataFrame(rows).astype({"shared": "Int64"})
 
 
+def splits_frame(methods=("none", "weights", "activations")):
+    rows = []
+    ways = [("whole", 2, None, None), ("classes", 2, 0.8, None), ("dirichlet", 3, None, 0.5)]
+    for (model, width), (by, number, share, concentration), start, division in itertools.product(
+        [("mlp", 8), ("mlp", 32), ("mlp", 128), ("cnn", 4)], ways, ("independent", "common"), range(3)
+    ):
+        about = {"model": model, "width": width, "by": by, "number": number, "share": share}
+        about |= {"concentration": concentration, "start": start, "division": division}
+        seeds = [division * number + index for index in range(number)]
+        judged = [("none", "none", "alone", [seed], 0.2 + 0.01 * seed, None, None) for seed in seeds]
+        judged += [("none", "none", "all data", seeds[:1], 0.05, None, None)]
+        judged += [("none", "none", "ensemble", seeds, 0.1, 0.2, None)]
+        for method, correction in itertools.product(methods, ("none", "repair")):
+            value = (0.6 if method == "none" else 0.3) * (0.5 if correction == "repair" else 1) + 0.02 * division
+            judged.append((method, correction, "mean", seeds, value, 0.2, value - 0.2))
+            for pair in itertools.combinations(seeds, 2):
+                judged.append((method, correction, "line", pair, value + 0.2, 0.2, value))
+        for method, correction, network, members, value, baseline, barrier in judged:
+            known = {**about, **named(method), "correction": correction, "network": network}
+            known["members"] = "-".join(map(str, members))
+            for split, metric in itertools.product(["train", "test"], ["loss", "error"]):
+                row = {"split": split, "metric": metric, "value": value, "baseline": baseline, "barrier": barrier}
+                rows.append({**known, **row})
+    return pd.DataFrame(rows).astype(dict.fromkeys(["share", "concentration", "baseline", "barrier"], "float64"))
+
+
 def correction_frame(methods=("none", "activations"), corrections=("none", "reset", "repair")):
     rows = []
     gain = {"none": 1.0, "reset": 1.0, "repair": 0.5}
@@ -525,6 +551,7 @@ FRAMES = {
     "butterfly": butterfly_frame,
     "transience": transience_frame,
     "correction": correction_frame,
+    "splits": splits_frame,
     "trajectory": trajectory_frame,
     "stability": stability_frame,
     "layers": layers_frame,
@@ -1010,6 +1037,25 @@ def test_butterfly_draws_every_kind_of_child_and_what_permutations_change():
     changes = permuted["barrier"] - 0.2 * 0.7 ** permuted["epoch"].astype(float)
     np.testing.assert_allclose(measurements(rows[2][1]), np.sort(changes), atol=1e-12)
     assert [label.get_text() for label in rows[3][1].get_xticklabels()] == ["step 0", "step 5", "epoch 1"]
+
+
+def test_splits_draws_what_networks_do_alone_and_together_for_every_way_to_divide_the_data():
+    frame = splits_frame()
+    figure = figures.draw("splits", frame)
+    rows = [figure.axes[start : start + 3] for start in range(0, 18, 3)]
+    titles = [" ".join(axis.get_title().split()) for axis in rows[0]]
+    assert titles == ["whole, 2 networks", "2 parts, 80 % of a class in one", "3 parts, Dirichlet(0.5)"]
+    test = frame[(frame["metric"] == "error") & (frame["split"] == "test")]
+    # The smallest width and the largest, errors above barriers.
+    for line, (model, width) in zip(rows[::2], [("mlp", 8), ("mlp", 128), ("cnn", 4)], strict=True):
+        assert line[0].get_ylabel().startswith(f"{model}, width {width}")
+        for axis, by in zip(line, ("whole", "classes", "dirichlet"), strict=True):
+            shown = test[(test["model"] == model) & (test["width"] == width) & (test["by"] == by)]
+            np.testing.assert_allclose(measurements(axis), np.sort(shown.loc[shown["network"] != "line", "value"]))
+    of_lines = test[(test["by"] == "dirichlet") & (test["network"] == "line") & (test["model"] == "cnn")]
+    np.testing.assert_allclose(measurements(rows[5][2]), np.sort(of_lines["barrier"]))
+    names = [label.get_text() for label in rows[5][0].get_xticklabels()]
+    assert names[:3] == ["alone", "ensemble", "all data"] and names[3:5] == ["mean", "mean, weights"]
 
 
 def test_correction_draws_curves_and_the_middle():

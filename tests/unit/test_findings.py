@@ -119,6 +119,23 @@ def test_transience_says_what_is_gained_at_once_and_in_the_end():
     assert "aligned by weights," in text and "without a permutation" not in text
 
 
+def test_splits_tells_of_the_parts_on_which_networks_alone_err_most():
+    table = FRAMES["splits"]()
+    table = table[table["model"] == "mlp"]
+    text = rooms()["splits"].finding(table)
+    assert text.startswith(
+        "Test error mlp 128 where networks alone err most (3 parts, Dirichlet(0.5); 3 divisions): from "
+    )
+    assert "from independent starts .240 [" in text and "; from one start .240 [" in text
+    assert "] alone, .100 [.100, .100] their ensemble and .050 [.050, .050] one on all data, .620 [" in text
+    assert "] their mean, .170 [" in text and text.endswith("] the best other mean (by weights, repair).")
+    table.loc[(table["by"] == "classes") & (table["network"] == "alone"), "value"] += 0.1
+    assert "(2 parts, 80 % of a class in one; 3 divisions)" in rooms()["splits"].finding(table)
+    # Networks that saw all images are no case of theirs.
+    table.loc[(table["by"] == "whole") & (table["network"] == "alone"), "value"] += 0.5
+    assert "(2 parts, 80 % of a class in one; 3 divisions)" in rooms()["splits"].finding(table)
+
+
 def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
     table = width_table({16: 0.0197})
     (row,) = summarise(table[table["split"] == "train"], Summary("model width", "barrier", "a b")).to_dict("records")

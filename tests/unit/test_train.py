@@ -862,3 +862,45 @@ def test_training_imports_no_heavy_package(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, augment="crop", crop_padding=1)])
+def test_a_part_that_is_the_whole_makes_the_same_network(tmp_path, settings):
+    whole = run(tmp_path / "whole", settings)
+    part = run(tmp_path / "part", settings, part=torch.arange(35))
+    assert (flat(whole) == flat(part)).all()
+    assert results(tmp_path / "whole")["training.csv"] == results(tmp_path / "part")["training.csv"]
+    states = [checkpoint.load(tmp_path / f"{name}/epoch4.safetensors")[0] for name in ("whole", "part")]
+    assert checkpoint.digest(states[0]) == checkpoint.digest(states[1])
+
+
+def test_a_network_sees_its_part_alone_as_the_whole_data_set_normalises_it(tmp_path):
+    dataset, part = blobs(), torch.tensor([0, 3, 4, 7, 8, 30])
+    seen = images_of.Images(dataset, "train", SMALL, torch.device("cpu"), part)
+    images, labels = dataset.tensors("train")
+    assert (seen.images == images[part]).all() and (seen.labels == labels[part]).all()
+
+    # What lies outside of the part is never looked at, but for its mean and deviation.
+    changed = replace(
+        dataset,
+        train_labels=torch.where(torch.isin(torch.arange(35), part), dataset.train_labels, 0),
+        normalisation={"mean": 0.2, "std": 0.3},
+    )
+    same = replace(dataset, normalisation={"mean": 0.2, "std": 0.3})
+    networks = [run(tmp_path / str(i), dataset=each, part=part) for i, each in enumerate((same, changed))]
+    assert (flat(networks[0]) == flat(networks[1])).all()
+    other = run(tmp_path / "other", dataset=same, part=part[1:])
+    assert not (flat(networks[0]) == flat(other)).all()
+
+
+def test_an_interrupted_training_on_a_part_goes_on_and_one_on_another_part_begins_anew(tmp_path):
+    part = torch.arange(0, 35, 2)
+    run(tmp_path / "a", part=part)
+    with stopped_in(3):
+        run(tmp_path / "b", part=part)
+    run(tmp_path / "b", part=part)
+    assert results(tmp_path / "a") == results(tmp_path / "b")
+    with stopped_in(3):
+        run(tmp_path / "c", part=torch.arange(1, 35, 2))
+    run(tmp_path / "c", part=part)
+    assert results(tmp_path / "a") == results(tmp_path / "c")

@@ -300,6 +300,20 @@ CHECKED = {
         "data.label_noise",
         "wrong labels are of images, and 'pydoc' is text. Allowed: 0",
     ),
+    "classes of text": (
+        {
+            "data": {"name": "pydoc", "parts": {"by": "dirichlet", "number": 2, "concentration": 1}},
+            "models": [OWN],
+            "experiments": ["pairs"],
+        },
+        "data.parts.by",
+        "'dirichlet' divides classes, and 'pydoc' is text. Allowed: none, equal",
+    ),
+    "parts of what was trained elsewhere": (
+        {"data": {"parts": {"by": "equal", "number": 2}}, "networks": ["a.pt", "b.pt"], "experiments": ["pairs"]},
+        "data.parts.by",
+        "is of training, not with networks from elsewhere. Allowed: none",
+    ),
     "file for the data folder": ({"data": {"name": "mnist", "data_dir": "Snakefile"}}, "data.data_dir", "is a file"),
 }
 
@@ -364,6 +378,19 @@ DETAILS = {
         {"data": {"label_noise": 1.1}},
         "data.label_noise",
         "at least 0 and of at most 1",
+    ),
+    "unknown parts": (
+        {"data": {"parts": {"by": "dirichlt", "number": 2}}},
+        "data.parts.by",
+        "did you mean 'dirichlet'?",
+    ),
+    "parts in a word": ({"data": {"parts": "halves"}}, "data.parts", "Allowed: a section with keys of its own"),
+    "no parts": ({"data": {"parts": {"by": "equal", "number": 0}}}, "data.parts.number", "at least 1"),
+    "more than the whole class": ({"data": {"parts": {"share": 1.1}}}, "data.parts.share", "of at most 1"),
+    "no concentration": (
+        {"data": {"parts": {"by": "dirichlet", "number": 2, "concentration": 0}}},
+        "data.parts.concentration",
+        "at least 0.01",
     ),
     "unknown pairs": ({"history": {"pairs": "disjiont"}}, "history.pairs", "did you mean 'disjoint'?"),
     "two points of a history": ({"history": {"points": 2}}, "history.points", "at least 3"),

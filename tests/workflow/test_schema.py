@@ -108,6 +108,8 @@ def test_enumerations_are_those_of_the_library():
     assert SCHEMA["properties"]["pruning"]["properties"]["strategy"]["enum"] == list(prune.STRATEGIES)
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
     assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
+    parts = SCHEMA["properties"]["data"]["properties"]["parts"]["properties"]["by"]["enum"]
+    assert parts == ["none", *data.DIVISIONS] and DEFS["parts"]["properties"]["by"]["enum"] == ["whole", *parts[1:]]
     second = SCHEMA["properties"]["transfer"]["properties"]["data"]["properties"]
     assert set(resolved(second["name"])["enum"]) == {"same", *data.DATASETS} - {*TEXTS, "file"}
     assert second["variant"]["enum"] == list(data.VARIANTS)

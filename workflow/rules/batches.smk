@@ -43,6 +43,11 @@ ENDS = Batch(
     config["seeds_together"],
     by=["seed"],
 )
+SPLITS = Batch(
+    ROOMS["splits"].module.networks(config["splits"]),
+    config["seeds_together"],
+    by=["seed", "split"],
+)
 SECOND = Batch(({"seed": seed, "data": "second"} for seed in SEEDS), config["seeds_together"], by=["seed"])
 
 # Only the pairs of trained networks are worth sharing: there are many of them, and networks are large.
@@ -114,6 +119,18 @@ def training_of_stars(wildcards):
 def matching_of_stars(wildcards):
     """How sources are matched."""
     return stable(METHODS[config["star"]["align"]])
+
+
+def training_of_splits(wildcards):
+    """The training settings of a model, and the seed of parts of the data."""
+    return stable({**training_of(wildcards), "parts": parts_settings({})})
+
+
+def splits_in_hand(wildcards):
+    """How the data of the networks of a job are divided, and where these start."""
+    names = unique(item["split"] for item in SPLITS.of(wildcards))
+    ways = ROOMS["splits"].module.ways(config["splits"])
+    return {name: ways[name] for name in names}
 
 
 def tickets_at(levels, **address):

@@ -132,6 +132,7 @@ wildcard_constraints:
     source=r"\d+",
     shared=r"\d+",
     star=r"[1-9]\d*|longer|decay",
+    split=r"[a-z]+[\w.-]*",
     level=r"[1-9]\d*",
     method="|".join(map(re.escape, METHODS)),
     frame="|".join(map(re.escape, FRAMES)) or "-",
@@ -151,7 +152,7 @@ def data_settings():
         ("normalise", config["data"]["normalise"] == "auto"),
         ("label_noise", not config["data"]["label_noise"]),
     ]
-    found = stable(config["data"], without=("data_dir", "path", *(key for key, holds in unread if holds)))
+    found = stable(config["data"], without=("data_dir", "path", "parts", *(key for key, holds in unread if holds)))
     return {key: stable(value) if isinstance(value, dict) else value for key, value in found.items()}
 
 
@@ -192,8 +193,18 @@ if workflow.is_main_process and not workflow.deployment_settings.deployment_meth
 
 
 def training_of(wildcards):
-    """The training settings of a model: those of the study, with its own in their place."""
-    return stable({**config["training"], **MODELS[wildcards.model]["training"]}, without=("checkpoints",))
+    """The training settings of a model: those of the study, with its own in their place.
+
+    With them stands how the data are divided, where networks are trained on parts.
+    """
+    parts = {} if config["data"]["parts"]["by"] == "none" else {"parts": parts_settings(config["data"]["parts"])}
+    return stable({**config["training"], **MODELS[wildcards.model]["training"], **parts}, without=("checkpoints",))
+
+
+def parts_settings(parts):
+    """How the data are divided, by the keys that are read, with the seed of what is drawn for it."""
+    unread = {"classes": ("concentration",), "dirichlet": ("share",)}.get(parts.get("by"), ("share", "concentration"))
+    return stable({**parts, "seed": config["data"]["seed"]}, without=unread)
 
 
 def configurations_at(key):

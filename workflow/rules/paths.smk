@@ -3,8 +3,9 @@
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
 checkpoint, the `level` of pruning and the epoch to `rewind` to where it is not that of all, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
 network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
-of, or which kind of network beside one, the epoch of the `mean` of two networks from which it goes on (a network and
-its child, or the `source` too, permuted by the `method`), another `data` set, another `width`. A stage at which networks are matched is an
+of, or which kind of network beside one, a `split` of the data on a part of which it was trained, the epoch of the `mean`
+of two networks from which it goes on (a network and its child, or the `source` too, permuted by the `method`), another
+`data` set, another `width`. A stage at which networks are matched is an
 address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
@@ -45,6 +46,7 @@ def folder(
     child=None,
     mean=None,
     rewind=None,
+    split=None,
     level=None,
     mask=None,
     method=None,
@@ -56,6 +58,7 @@ def folder(
     parts += [data] if data != "first" else []
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
+    parts += [f"split/{split}"] if split else []
     parts += ["-".join([child["kind"], *(f"{key}{child[key]}" for key in child if key != "kind")])] if child else []
     parts += [f"mean{mean}"] if mean is not None else []
     parts += [f"with{source}", method] if mean is not None and source is not None else []

@@ -3,17 +3,19 @@
 from onebasin.data import file
 from onebasin.data.dataset import NORMALISATIONS, DataError, Dataset, normalised, open_, save
 from onebasin.data.sources import CONTEXT, DATASETS, IMAGE_SIZE, load
-from onebasin.data.splits import TEST_FRACTION, VARIANTS, hold_out, mislabel, stratified_split, vary
+from onebasin.data.splits import DIVISIONS, TEST_FRACTION, VARIANTS, divide, hold_out, mislabel, stratified_split, vary
 
 __all__ = [
     "CONTEXT",
     "DATASETS",
+    "DIVISIONS",
     "IMAGE_SIZE",
     "NORMALISATIONS",
     "TEST_FRACTION",
     "VARIANTS",
     "DataError",
     "Dataset",
+    "divide",
     "file",
     "hold_out",
     "load",

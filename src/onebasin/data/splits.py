@@ -1,9 +1,11 @@
-"""Data sets made from a data set: split, held out, varied, with wrong labels."""
+"""Data sets made from a data set: split, held out, varied, with wrong labels; and their parts."""
 
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,6 +17,8 @@ TEST_FRACTION = 0.2
 """Share of each class that is for testing, where a data set comes in one piece."""
 VARIANTS = ("none", "inverted", "rotated")
 """What ``vary`` can make of a data set."""
+DIVISIONS = ("equal", "classes", "dirichlet")
+"""How ``divide`` can divide the training images."""
 
 
 def stratified_split(labels: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -113,6 +117,86 @@ def mislabel(dataset: Dataset, share: float, seed: int) -> Dataset:
     wrong = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
     labels[wrong] += torch.randint(1, dataset.classes, (len(wrong),), generator=generator)
     return replace(dataset, name=f"{dataset.name}, label noise {share:g}", train_labels=labels % dataset.classes)
+
+
+def divide(
+    dataset: Dataset,
+    by: str,
+    number: int,
+    *,
+    share: float = 0.8,
+    concentration: float = 0.5,
+    seed: int = 0,
+    division: int = 0,
+) -> list[Tensor]:
+    """Divide the training images into parts, so that each network can be trained on one of them.
+
+    Args:
+        dataset: the data set.
+        by: "equal": at random, each class in proportion. "classes": `share` of class c goes to part c mod `number`, and
+            the rest to the other parts alike. "dirichlet": the proportions in which the parts have a class are drawn
+            from a symmetric Dirichlet distribution, for every class anew (Hsu et al. 2019, arXiv 1909.06335).
+        number: of parts, at least 1; with 1 the only part is the whole.
+        share: of "classes", 0 to 1.
+        concentration: of "dirichlet", above 0; the smaller, the more unlike are the parts.
+        seed: of what is drawn.
+        division: which of several divisions, each drawn anew.
+
+    Returns:
+        For each part the indices of its images, int64, sorted. Each image is in one part.
+
+    Raises:
+        ValueError: another value of `by`, or a number below 1.
+        DataError: a part would be empty, or text, which has no classes, would be divided by them.
+    """
+    if by not in DIVISIONS:
+        raise ValueError(f"unknown division {by!r}: give one of {', '.join(DIVISIONS)}")
+    if number < 1:
+        raise ValueError(f"number of parts must be at least 1, not {number}")
+    if dataset.context and by != "equal":
+        raise DataError(f"parts: {dataset.name} is text, which has no classes to be divided by: give equal")
+    address = ("data", dataset.name, "parts", by, number, seed, division)
+    generator, draws = seeding.generator(*address), random.Random(seeding.derive(*address))  # noqa: S311
+    labels = strata(dataset.train_labels)
+    part_of = torch.empty(len(labels), dtype=torch.int64)
+    dealt = 0
+    for label in range(dataset.classes):
+        members = torch.nonzero(labels == label).flatten()
+        members = members[torch.randperm(len(members), generator=generator)]
+        if by == "equal":
+            # In turn, from where the class before ended: parts differ by one image at most, in all and by class.
+            part_of[members] = (dealt + torch.arange(len(members))) % number
+            dealt += len(members)
+            continue
+        if by == "classes":
+            shares = [share if part == label % number else (1 - share) / max(number - 1, 1) for part in range(number)]
+        else:
+            shares = _dirichlet(number, concentration, draws)
+        total = sum(shares)
+        cuts = [round(len(members) * sum(shares[:part]) / total) for part in range(number + 1)]
+        for index, (start, end) in enumerate(pairwise(cuts)):
+            part_of[members[start:end]] = index
+    parts = [torch.nonzero(part_of == part).flatten() for part in range(number)]
+    for index, part in enumerate(parts):
+        if not len(part):
+            raise DataError(
+                f"parts: part {index} of {number} would have none of the {len(labels)} training images of "
+                f"{dataset.name}: give fewer parts{', or a greater concentration' * (by == 'dirichlet')}"
+            )
+    return parts
+
+
+def _dirichlet(number: int, concentration: float, draws: random.Random) -> list[float]:
+    """Draw shares from a symmetric Dirichlet distribution, as gamma variables over their sum.
+
+    By their logarithms, since those of a small concentration may be too small for a float.
+    """
+    logs = [
+        math.log(draws.gammavariate(concentration + 1, 1)) + math.log(1 - draws.random()) / concentration
+        for _ in range(number)
+    ]
+    shares = [math.exp(log - max(logs)) for log in logs]
+    return [share / sum(shares) for share in shares]
 
 
 def vary(dataset: Dataset, variant: str) -> Dataset:

@@ -1,7 +1,8 @@
-"""Loss and error of mixtures of networks, each set of images in one forward pass."""
+"""Loss and error of mixtures and of ensembles of networks, each set of images in one forward pass."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,34 +79,89 @@ def measure(
     network = Network(model, states[0])
     for images, labels in [*splits.values(), *([held_out] if held_out else [])]:
         check_images(network, images, labels)
-    batches = {
-        name: list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
-        for name, (images, labels) in splits.items()
-    }
-    totals = {
-        name: torch.zeros(len(weights), 3, dtype=torch.float64, device=images.device)
-        for name, (images, _) in splits.items()
-    }
+    judged = _Judged(splits, len(weights), batch_size, held_out)
     for row, mixture in enumerate(weights.tolist()):
         state = interpolate(states, mixture)
         if correct is not None:
             state = dict(correct(state, mixture))
         network.load(state)
-        if held_out is not None:
-            logits = torch.cat([network(part) for part in held_out[0].split(batch_size)])
-            scale = 1 / temperature(logits, held_out[1])
-        for name, total in totals.items():
-            for batch, labels in batches[name]:
-                logits, targets = flat(network(batch), labels)
+        judged.add(row, network)
+    return judged.values()
+
+
+def measure_ensemble(
+    model: nn.Module,
+    states: Sequence[State],
+    splits: Mapping[str, Images],
+    *,
+    batch_size: int = BATCH_SIZE,
+    held_out: Images | None = None,
+) -> dict[str, Values]:
+    """Evaluate the ensemble of several networks: the mean of their probabilities.
+
+    Args:
+        model: the networks' module; its own parameters are not used.
+        states: n states, on the device of the images.
+        splits: as for ``measure``.
+        batch_size: images per forward pass.
+        held_out: images and labels on which the temperature of the logarithms of the mean probabilities is fitted.
+
+    Returns:
+        For each set of images, the values [1] of the ensemble.
+
+    Raises:
+        ValueError: if states, images or labels do not fit the model.
+    """
+    check_states(model, {f"network {number}": state for number, state in enumerate(states)})
+    networks = [Network(model, state) for state in states]
+    for images, labels in [*splits.values(), *([held_out] if held_out else [])]:
+        check_images(networks[0], images, labels)
+
+    def outputs(batch: Tensor) -> Tensor:
+        each = torch.stack([network(batch).double().log_softmax(1) for network in networks])
+        return each.logsumexp(0) - math.log(len(networks))
+
+    judged = _Judged(splits, 1, batch_size, held_out)
+    judged.add(0, outputs)
+    return judged.values()
+
+
+class _Judged:
+    """Sums of what K networks lose on several sets of images; see ``measure`` for the arguments."""
+
+    def __init__(
+        self, splits: Mapping[str, Images], number: int, batch_size: int, held_out: Images | None = None
+    ) -> None:
+        self.splits, self.batch_size, self.held_out = splits, batch_size, held_out
+        self.batches = {
+            name: list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+            for name, (images, labels) in splits.items()
+        }
+        self.totals = {
+            name: torch.zeros(number, 3, dtype=torch.float64, device=images.device)
+            for name, (images, _) in splits.items()
+        }
+
+    def add(self, row: int, outputs: Callable[[Tensor], Tensor]) -> None:
+        """Judge the network of a row, a function from images to logits, on all images."""
+        if self.held_out is not None:
+            logits = torch.cat([outputs(part) for part in self.held_out[0].split(self.batch_size)])
+            scale = 1 / temperature(logits, self.held_out[1])
+        for name, total in self.totals.items():
+            for batch, labels in self.batches[name]:
+                logits, targets = flat(outputs(batch), labels)
                 total[row, 0] += functional.cross_entropy(logits, targets, reduction="sum").double()
                 total[row, 1] += (logits.argmax(1) != targets).sum()
-                if held_out is not None:
+                if self.held_out is not None:
                     total[row, 2] += functional.cross_entropy(scale * logits, targets, reduction="sum").double()
-    values = {}
-    for name, total in totals.items():
-        loss, error, calibrated = (total / splits[name][1].numel()).cpu().numpy().T
-        values[name] = Values(loss, error, None if held_out is None else calibrated)
-    return values
+
+    def values(self) -> dict[str, Values]:
+        """Return the means, as ``measure`` does."""
+        found = {}
+        for name, total in self.totals.items():
+            loss, error, calibrated = (total / self.splits[name][1].numel()).cpu().numpy().T
+            found[name] = Values(loss, error, None if self.held_out is None else calibrated)
+        return found
 
 
 def losses(

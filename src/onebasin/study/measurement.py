@@ -103,6 +103,22 @@ class Measurement:
             held_out=self.held_out,
         )
 
+    def ensemble(self, states: Sequence[State]) -> Iterator[Row]:
+        """Measure the mean of the probabilities of n networks; yield for each split its values."""
+        shaped_by = {
+            **self.shaped_by,
+            "settings": {key: self.settings[key] for key in ("train_images", "batch_size")},
+            "ensemble": [checkpoint.digest(state) for state in states],
+        }
+
+        def make() -> dict[str, Any]:
+            size, held_out = self.settings["batch_size"], self.held_out
+            found = evaluate.measure_ensemble(self.model, states, self.splits, batch_size=size, held_out=held_out)
+            return {split: list(values.rows()) for split, values in found.items()}
+
+        for split, (columns,) in self.store.value("mixtures", shaped_by, make).items():
+            yield {"split": split, **columns}
+
     def curve(self, ends: Sequence[State], points: int | None = None, correction: str | None = None) -> Iterator[Row]:
         """Measure the line between two networks; yield split, alpha and the values of each point."""
         for (_, alpha), values in self.points(ends, line(points or self.settings["points"]), correction):

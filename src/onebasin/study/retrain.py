@@ -17,7 +17,7 @@ from onebasin.provenance import provenance
 from onebasin.prune import Mask
 from onebasin.study import network
 from onebasin.study.job import Job
-from onebasin.study.train import about, address_of, kept, shaped_by, trainings
+from onebasin.study.train import about, address_of, kept, on_parts, part_of, settings_of, shaped_by, trainings
 
 
 def prune_networks(job: Job) -> None:
@@ -136,16 +136,17 @@ def _train(
     train.train(
         model,
         dataset,
-        train.Settings(**job.params.training),
+        settings_of(job.params.training),
         seed_address=address_of(job, seed),
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata={**about(job, seed), **which},
+        metadata={**about(job, seed), **on_parts(job.params.training, seed), **which},
         device=job.device,
         branch=branch,
         start=job.params.pruning["rewind"],
         mask=mask,
         warmup_again=job.params.pruning["warmup_again"],
+        part=part_of(dataset, job.params.training, seed),
         title=network.spell(address),
     )

@@ -20,7 +20,7 @@ from onebasin.landscape import repair
 from onebasin.permutation import Permutation
 from onebasin.study import match, network
 from onebasin.study.job import Job
-from onebasin.study.train import about, address_of, kept, shaped_by, trainings
+from onebasin.study.train import about, address_of, kept, on_parts, part_of, settings_of, shaped_by, trainings
 from onebasin.symmetry import State, Symmetry, discover
 
 # Training images on which the running statistics of a star are reset.
@@ -143,13 +143,14 @@ def _train(
     train.train(
         model,
         dataset,
-        train.Settings(**how),
+        settings_of(how),
         seed_address=randomness,
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata={**about(job, address["seed"]), **which},
+        metadata={**about(job, address["seed"]), **on_parts(how, address["seed"]), **which},
         device=job.device,
+        part=part_of(dataset, how, address["seed"]),
         outputs=outputs,
         title=network.spell(address),
     )

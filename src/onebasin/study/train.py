@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from onebasin import checkpoint, data, foreign, shards, tables, train, versions
 from onebasin.data import Dataset
@@ -45,6 +46,31 @@ def shaped_by(job: Job, dataset: Dataset, seed: int, stage: str) -> dict[str, An
         "stage": stage,
         "version": versions.of(stage),
     }
+
+
+def settings_of(training: Mapping[str, Any]) -> train.Settings:
+    """Return the settings of a training, without the parts of the data, which the param of a rule has with them."""
+    return train.Settings(**{key: value for key, value in training.items() if key != "parts"})
+
+
+def part_of(dataset: Dataset, training: Mapping[str, Any], seed: int) -> Tensor | None:
+    """Return the indices of the training images that a network sees; None for all.
+
+    Of n parts it has part seed mod n, of a division of its own for every n seeds.
+    """
+    if "parts" not in training:
+        return None
+    settings = training["parts"]
+    division, part = divmod(seed, settings["number"])
+    return data.divide(dataset, **settings, division=division)[part]
+
+
+def on_parts(training: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Say in its checkpoints which part a network has seen."""
+    if "parts" not in training:
+        return {}
+    division, part = divmod(seed, training["parts"]["number"])
+    return {"parts": {**training["parts"], "division": division, "part": part}}
 
 
 def kept(checkpoints: Mapping[int, str], table: str, memories: Mapping[int, str] | None = None) -> dict[str, str]:
@@ -94,34 +120,57 @@ def train_networks(job: Job) -> None:
     for training in trainings(job):
         address, checkpoints, table, _ = training
         seed, child = address["seed"], {key: address[key] for key in ("child",) if key in address}
+        how, start = _of_split(job, address)
+        shapes = {**shaped_by(job, dataset, seed, "train"), "training": how, "shared": address.get("shared")}
         memories = dict(zip(remembered, files, strict=False))
         job.store.files(
             "network",
-            {**shaped_by(job, dataset, seed, "train"), "shared": address.get("shared"), **child},
+            {**shapes, **child, **start},
             kept(checkpoints, table, memories),
             partial(_train, job, dataset, training, memories),
         )
-        if branch_of(address) is None:
+        if branch_of(address) is None and "split" not in address:
             *_, last = tables.rows(table, "training")
             ends[seed] = last["test_error"]
     _remark(job, ends, dataset, "")
 
 
+def _of_split(job: Job, address: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, int]]:
+    """Return how a network of `splits` is trained, and which network it starts from where that is not its own start.
+
+    Others are trained as the job says.
+    """
+    training: Mapping[str, Any] = job.params.training
+    if "split" not in address:
+        return training, {}
+    split = dict(job.params.splits[address["split"]])
+    start = address["seed"]
+    if split.pop("common"):
+        # That of the first network of its division.
+        start -= start % split["number"]
+    plain = {key: value for key, value in training.items() if key != "parts"}
+    whole = split["by"] == "whole"
+    found = plain if whole else {**plain, "parts": dict(sorted({**training["parts"], **split}.items()))}
+    return found, {"start": start} if start != address["seed"] else {}
+
+
 def _train(job: Job, dataset: Dataset, training: tuple[Any, ...], memories: Mapping[int, str]) -> None:
     address, checkpoints, table, work = training
     seed, randomness = address["seed"], address_of(job, address["seed"])
+    how, start = _of_split(job, address)
     train.train(
-        network.initialised(job.params.architecture, job.width, dataset, randomness),
+        network.initialised(job.params.architecture, job.width, dataset, address_of(job, start.get("start", seed))),
         dataset,
-        train.Settings(**job.params.training),
+        settings_of(how),
         seed_address=randomness,
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata=about(job, seed),
+        metadata={**about(job, seed), **on_parts(how, seed), **start},
         device=job.device,
         branch=branch_of(address),
         memories=memories,
+        part=part_of(dataset, how, seed),
         title=network.spell(address),
     )
 

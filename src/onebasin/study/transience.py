@@ -21,7 +21,7 @@ from onebasin.permutation import Permutation
 from onebasin.study import match, network
 from onebasin.study.job import Job
 from onebasin.study.star import RESET_IMAGES
-from onebasin.study.train import about, address_of, kept, shaped_by, trainings
+from onebasin.study.train import about, address_of, kept, on_parts, part_of, settings_of, shaped_by, trainings
 from onebasin.symmetry import State, Symmetry, discover
 
 HALVES = (0.5, 0.5)
@@ -120,13 +120,14 @@ def _train(
     train.train(
         model,
         dataset,
-        train.Settings(**job.params.training),
+        settings_of(job.params.training),
         seed_address=address_of(job, address["seed"]),
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata={**about(job, address["seed"]), **which},
+        metadata={**about(job, address["seed"]), **on_parts(job.params.training, address["seed"]), **which},
         device=job.device,
+        part=part_of(dataset, job.params.training, address["seed"]),
         start=address["mean"],
         memory=memory,
         title=network.spell(address),

@@ -16,10 +16,22 @@ _FLOAT_LIMIT_BYTES = 256 * 2**20
 
 
 class Images:
-    """The images of a split on the device, given out in normalised batches."""
+    """The images of a split on the device, given out in normalised batches.
 
-    def __init__(self, dataset: Dataset, split: str, settings: Settings, device: torch.device) -> None:
+    Args:
+        dataset: the data set.
+        split: which of its splits.
+        settings: of the training.
+        device: where they go.
+        part: indices of the images that are meant; None for all. They are normalised as those of the whole data set.
+    """
+
+    def __init__(
+        self, dataset: Dataset, split: str, settings: Settings, device: torch.device, part: Tensor | None = None
+    ) -> None:
         images, labels = dataset.raw(split)
+        if part is not None:
+            images, labels = images[part], labels[part]
         self.images, self.labels = images.to(device), labels.to(device)
         self.text = dataset.context is not None
         self._normaliser = dataset.normaliser(device)

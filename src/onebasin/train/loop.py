@@ -70,6 +70,7 @@ def train(
     start: int = 0,
     mask: Mapping[str, Tensor] | None = None,
     warmup_again: bool = False,
+    part: Tensor | None = None,
     outputs: Outputs | None = None,
     memory: Mapping[str, Tensor] | None = None,
     memories: Mapping[int, str | Path] | None = None,
@@ -99,6 +100,7 @@ def train(
             remembers nothing (weight rewinding, Frankle et al. 2020, arXiv 1912.05671) or `memory`.
         mask: by the name of a parameter, truth values of its shape: False where a weight is 0 and remains so.
         warmup_again: whether the warmup begins at `start`, not at 0.
+        part: indices of the training images that it sees, int64; all unless it is given.
         outputs: what gives the outputs that a step is judged by; those of the network itself, compiled if the settings
             say so, unless it is given. What shapes it stands in the metadata.
         memory: what the optimiser remembers at `start`, as a file of `memories` holds it; nothing unless it is given.
@@ -135,7 +137,7 @@ def train(
     optimizer = Optimizer(model, settings, mask or {})
     if memory is not None:
         optimizer.remember(memory)
-    training = Images(dataset, "train", settings, device)
+    training = Images(dataset, "train", settings, device, part)
     course = Course(training, settings.batch_size, seed_address, model, branch)
     if branch is not None and branch.step and course.leaves > settings.epochs:
         raise TrainingError(
@@ -147,6 +149,8 @@ def train(
     identity = resume.identity_of(model, dataset, settings, seed_address, branch, metadata, device)
     identity |= {"start": start, "mask": checkpoint.digest(mask) if mask else None, "warmup again": warmup_again}
     identity |= {"memory": checkpoint.digest(memory) if memory else None}
+    if part is not None:
+        identity["part"] = checkpoint.digest({"part": part})
     about: dict[str, Any] = {
         **metadata,
         **provenance(),
