@@ -21,6 +21,7 @@ else:
     include: "workflow/rules/children.smk"
     include: "workflow/rules/star.smk"
     include: "workflow/rules/transfer.smk"
+    include: "workflow/rules/experts.smk"
     include: "workflow/rules/tickets.smk"
 
 

@@ -74,7 +74,10 @@ HISTORY = sorted({epoch for epoch in config["history"]["epochs"] if epoch < LAST
 HISTORY_PAIRS = PAIRS if config["history"]["pairs"] == "all" else DISJOINT
 REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HISTORY[:-1]})
 REWIND = config["pruning"]["rewind"]
-EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else [])})
+# The data sets of the tasks of `nonlocal`, by their names in addresses, and the epochs of networks that experts start from.
+TASKS = ROOMS["nonlocal"].module.tasks(config["nonlocal"])
+STARTS = sorted({start for start in config["nonlocal"]["starts"] if 0 < start <= LAST_EPOCH})
+EPOCHS = sorted({*config["training"]["checkpoints"], *HISTORY, *([REWIND] if REWIND < LAST_EPOCH else []), *STARTS})
 LEVELS = list(range(1, config["pruning"]["levels"] + 1))
 
 # The masks under which a network is trained again besides its own: that of another network as it is, at random with as
@@ -128,6 +131,7 @@ wildcard_constraints:
     source=r"\d+",
     shared=r"\d+",
     star=r"[1-9]\d*|longer|decay",
+    task="|".join(re.escape(name.rpartition("/")[2]) for name in TASKS),
     level=r"[1-9]\d*",
     method="|".join(map(re.escape, METHODS)),
     frame="|".join(map(re.escape, FRAMES)) or "-",

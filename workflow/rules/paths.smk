@@ -3,7 +3,8 @@
 A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
 checkpoint, the `level` of pruning, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
 network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
-of, or which kind of network beside one, another `data` set, another `width`. A stage at which networks are matched is an
+of, or which kind of network beside one, another `data` set, the epoch of the network from which an expert of a task has
+its `start`, another `width`. A stage at which networks are matched is an
 address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
@@ -18,6 +19,7 @@ DATA = {
     "first": "<results>/data.safetensors",
     "second": "<results>/second/data.safetensors",
     "butterfly": "<results>/butterfly/data.safetensors",
+    **{name: f"<results>/{name}/data.safetensors" for name in TASKS},
 }
 PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
 FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
@@ -38,6 +40,7 @@ def folder(
     seed,
     width="{width}",
     data="first",
+    start=None,
     shared=None,
     star=None,
     child=None,
@@ -50,6 +53,7 @@ def folder(
     """Where the training of a network puts its files."""
     parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
     parts += [data] if data != "first" else []
+    parts += [f"start{start}"] if start is not None else []
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
     parts += ["-".join([child["kind"], *(f"{key}{child[key]}" for key in child if key != "kind")])] if child else []

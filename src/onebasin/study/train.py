@@ -19,6 +19,7 @@ from onebasin.landscape import evaluate
 from onebasin.provenance import provenance
 from onebasin.study import network
 from onebasin.study.job import Job
+from onebasin.symmetry import State
 
 log = logging.getLogger(__name__)
 
@@ -66,45 +67,90 @@ def trainings(job: Job) -> Iterator[tuple[Mapping[str, Any], dict[int, str], str
 
 
 def branch_of(address: Mapping[str, Any]) -> train.Branch | None:
-    """Return where a child leaves its parent: it has shared whole epochs, or is another kind of child; else None."""
+    """Return where a child leaves its parent: it has shared whole epochs, or is another kind of child; else None.
+
+    Experts of several tasks leave the network from which they start, and each other, at their first step.
+    """
+    if "start" in address:
+        return train.Branch(epoch=0, name=address["data"])
     child = {"epoch": address["shared"]} if "shared" in address else address.get("child")
     return train.Branch(name="child", **child) if child else None
 
 
 def train_networks(job: Job) -> None:
-    """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's."""
+    """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's.
+
+    Experts of several tasks are trained each on its own data set, from another network where the job has one to start
+    from.
+    """
     torch.set_num_threads(job.threads)
-    dataset = data.open_(job.input.data)
+    datasets = _datasets(job)
     if "factory" in job.params.architecture:
-        network.followed(job.params.architecture, job.width, dataset)
-    ends: dict[int, float] = {}
+        network.followed(job.params.architecture, job.width, next(iter(datasets.values())))
+    ends: dict[str, dict[int, float]] = {name: {} for name in datasets}
     for address, checkpoints, table, work in trainings(job):
         seed, child = address["seed"], {key: address[key] for key in ("child",) if key in address}
+        name = address["data"] if address.get("data") in datasets else next(iter(datasets))
+        origin, state = _start(job, address)
         job.store.files(
             "network",
-            {**shaped_by(job, dataset, seed, "train"), "shared": address.get("shared"), **child},
+            {**shaped_by(job, datasets[name], seed, "train"), "shared": address.get("shared"), **child, **origin},
             kept(checkpoints, table),
-            partial(_train, job, dataset, address, checkpoints, table, work),
+            partial(_train, job, datasets[name], address, checkpoints, table, work, origin, state),
         )
-        if branch_of(address) is None:
+        if not address.keys() & {"shared", "child"}:
             *_, last = tables.rows(table, "training")
-            ends[seed] = last["test_error"]
-    _remark(job, ends, dataset, "")
+            ends[name][seed] = last["test_error"]
+    for name, dataset in datasets.items():
+        _remark(job, ends[name], dataset, "")
+
+
+def _datasets(job: Job) -> dict[str, Dataset]:
+    """Return the data sets of a job by their names in the addresses of its networks; one of no name serves all."""
+    if isinstance(job.input.data, str):
+        return {"": data.open_(job.input.data)}
+    return {name: data.open_(path) for name, path in zip(job.params.data, job.input.data, strict=True)}
+
+
+def _start(job: Job, address: Mapping[str, Any]) -> tuple[dict[str, Any], State | None]:
+    """Return what its checkpoints say of where an expert starts, nothing for others, and the state it starts from.
+
+    Without a state it starts from its initialisation.
+    """
+    if "start" not in address:
+        return {}, None
+    expert = {"task": address["data"], "start": address["start"]}
+    if not address["start"]:
+        return {"expert": expert}, None
+    wanted = {"seed": address["seed"], "start": address["start"]}
+    path = next(path for start, path in zip(job.params.starts, job.input.starts, strict=True) if start == wanted)
+    state = checkpoint.load(path)[0]
+    return {"expert": {**expert, "from": checkpoint.digest(state)}}, state
 
 
 def _train(
-    job: Job, dataset: Dataset, address: Mapping[str, Any], checkpoints: Mapping[int, str], table: str, work: Path
+    job: Job,
+    dataset: Dataset,
+    address: Mapping[str, Any],
+    checkpoints: Mapping[int, str],
+    table: str,
+    work: Path,
+    origin: Mapping[str, Any],
+    state: State | None,
 ) -> None:
     seed, randomness = address["seed"], address_of(job, address["seed"])
+    model = network.initialised(job.params.architecture, job.width, dataset, randomness)
+    if state is not None:
+        model.load_state_dict(state)
     train.train(
-        network.initialised(job.params.architecture, job.width, dataset, randomness),
+        model,
         dataset,
         train.Settings(**job.params.training),
         seed_address=randomness,
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata=about(job, seed),
+        metadata={**about(job, seed), **origin},
         device=job.device,
         branch=branch_of(address),
         title=network.spell(address),
