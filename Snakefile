@@ -23,6 +23,7 @@ else:
     include: "workflow/rules/transience.smk"
     include: "workflow/rules/splits.smk"
     include: "workflow/rules/transfer.smk"
+    include: "workflow/rules/experts.smk"
     include: "workflow/rules/tickets.smk"
 
 

@@ -127,8 +127,8 @@ def check(config: Config, root: Path, folders: Sequence[Path] = (Path(),)) -> No
         refuse("history.epochs", f"no epoch lies before the last. Allowed: one below {training['epochs']} among them")
     for room in chosen:
         check_experiment(config, room)
-    for section in ("transfer", "butterfly", "transience"):
-        given = config[section]["data"]
+    others = [config[section]["data"] for section in ("transfer", "butterfly", "transience")]
+    for given in (*others, *config["nonlocal"]["tasks"]):
         given |= {key: config["data"][key] for key, value in given.items() if value == "same"}
     check_folders(config["data"]["name"], config["data"]["data_dir"], Path("results", config["study"]))
 
@@ -165,8 +165,9 @@ def drop_defaults(config: Config, section: str, key: str, fitting: Container[int
 
 
 def is_default(config: Config, section: str, key: str) -> bool:
-    """Return whether a setting is that of config.yaml."""
-    return config.get(section, {}).get(key) == _defaults().get(section, {}).get(key)
+    """Return whether a setting is that of config.yaml; what is no section of keys is nobody's default."""
+    given, default = config.get(section), _defaults().get(section)
+    return isinstance(given, Mapping) and isinstance(default, Mapping) and given.get(key) == default.get(key)
 
 
 @functools.cache

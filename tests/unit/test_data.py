@@ -668,6 +668,30 @@ def test_variants_are_other_images_of_the_same_shape_and_labels():
     assert torch.equal(inverted + digits.train_images, torch.full_like(inverted, 16))
 
 
+def test_variants_can_be_undone():
+    digits = data.hold_out(data.load("digits"), 0.1)
+    for variant, times in (("inverted", 2), ("rotated", 4)):
+        varied = digits
+        for _ in range(times):
+            varied = data.vary(varied, variant)
+        assert varied.digest == digits.digest
+    permuted = [data.vary(digits, "permuted", seed) for seed in (0, 0, 1)]
+    assert permuted[0].digest == permuted[1].digest != permuted[2].digest
+    for seed, one in ((0, permuted[0]), (1, permuted[2])):
+        back = torch.randperm(64, generator=seeding.generator("data", "pixels", seed)).argsort()
+        for split in digits.splits:
+            assert torch.equal(one.raw(split)[0].flatten(2)[..., back], digits.raw(split)[0].flatten(2))
+
+
+def test_all_channels_are_permuted_alike():
+    digits = data.load("digits")
+    images = {f"{split}_images": digits.raw(split)[0].expand(-1, 3, -1, -1) for split in digits.splits}
+    coloured = dataclasses.replace(digits, **images)
+    images = data.vary(coloured, "permuted").test_images
+    assert torch.equal(images[:, 0], images[:, 2])
+    assert torch.equal(images[:, 0], data.vary(digits, "permuted").test_images[:, 0])
+
+
 def test_a_variant_that_cannot_be_is_refused():
     digits = data.load("digits")
     with pytest.raises(ValueError, match="unknown variant 'upside'"):

@@ -20,6 +20,8 @@ from onebasin.landscape import compositions
 from onebasin.landscape.barrier import barriers
 from onebasin.statistics import interval
 
+nonlocal_room = rooms()["nonlocal"].module
+
 MODELS = {"mlp": [16, 32, 64, 128], "cnn": [4, 8]}
 CLAIMS = [
     ("none", "none"),
@@ -526,6 +528,37 @@ def mechanism_layers_frame():
     return pd.DataFrame(rows)
 
 
+MERGES = [
+    ("common", "mean", None, "none"),
+    ("common", "vectors", 1.0, "none"),
+    ("common", "mean", None, "merge-weights"),
+    ("independent", "mean", None, "none"),
+    ("independent", "mean", None, "merge-weights"),
+]
+
+
+def nonlocal_frame():
+    rows = []
+    tasks = ("digits", "digits-rotated", "digits-inverted")
+    models = {"mlp": [16, 64], "cnn": [4]}
+    cells = itertools.product(models.items(), MERGES, nonlocal_room.TITLES, (2, 3), range(3))
+    for (model, widths), (origin, merge, coefficient, method), (correction, fitted), count, seed in cells:
+        if correction == "reset" and model == "mlp":
+            continue
+        for width, task in itertools.product(widths, tasks[:count]):
+            about = {"model": model, "width": width, "start": 0, "origin": origin, "merge": merge}
+            about |= {"coefficient": coefficient, **named(method), "correction": correction, "fitted": fitted}
+            about |= {"count": count, "tasks": "+".join(tasks[:count]), "task": task, "seed": seed}
+            excess = 0.1 * count * height("weak" if method != "none" else "none", width, seed, tasks.index(task))
+            for split, metric in itertools.product(("train", "test"), ("loss", "error")):
+                values = {"value": 0.05 + excess, "expert": 0.05, "excess": excess, "ratio": None}
+                rows.append({**about, "split": split, "metric": metric, "layer": None, **values})
+            for layer in (1, 2):
+                values = {"value": 0.4 / layer, "expert": 1.0, "excess": None, "ratio": 0.4 / layer + 0.01 * seed}
+                rows.append({**about, "split": "train", "metric": "variance", "layer": layer, **values})
+    return pd.DataFrame(rows).astype({"layer": "Int64"} | dict.fromkeys(["coefficient", "excess", "ratio"], "float64"))
+
+
 FRAMES = {
     "errors": errors_frame,
     "pruning": pruning_frame,
@@ -558,6 +591,7 @@ FRAMES = {
     "layerwise": layerwise_frame,
     "linear": linear_frame,
     "superposition": superposition_frame,
+    "nonlocal": nonlocal_frame,
 }
 
 
@@ -1056,6 +1090,34 @@ def test_splits_draws_what_networks_do_alone_and_together_for_every_way_to_divid
     np.testing.assert_allclose(measurements(rows[5][2]), np.sort(of_lines["barrier"]))
     names = [label.get_text() for label in rows[5][0].get_xticklabels()]
     assert names[:3] == ["alone", "ensemble", "all data"] and names[3:5] == ["mean", "mean, weights"]
+
+
+def test_nonlocal_draws_every_correction_and_the_variance_by_layer():
+    frame = nonlocal_frame()
+    figure = figures.draw("nonlocal", frame)
+    rows = [figure.axes[start : start + 7] for start in range(0, 21, 7)]
+    titles = [" ".join(axis.get_title().split()) for axis in rows[0]]
+    assert titles[0] == "nothing corrected" and titles[-2:] == ["those of the expert", "variance over expert's"]
+    assert [line[0].get_ylabel().partition("\n")[0] for line in rows] == [
+        "mlp, width 16",
+        "mlp, width 64",
+        "cnn, width 4",
+    ]
+    test = frame[(frame["metric"] == "error") & (frame["split"] == "test")].fillna({"coefficient": 0})
+    for line, (model, width) in zip(rows, [("mlp", 16), ("mlp", 64), ("cnn", 4)], strict=True):
+        of = test[(test["model"] == model) & (test["width"] == width)]
+        for axis, (correction, fitted) in zip(line, nonlocal_room.TITLES, strict=False):
+            shown = of[(of["correction"] == correction) & (of["fitted"] == fitted)]
+            sets = shown.groupby(["origin", "merge", "coefficient", "method", "count", "seed"])["excess"].mean()
+            if shown.empty:
+                assert (model, correction) == ("mlp", "reset")
+                assert axis.texts[0].get_text() == "nothing\nto reset"
+            else:
+                np.testing.assert_allclose(measurements(axis), np.sort(sets))
+    assert [label.get_text() for label in rows[0][-1].get_xticklabels()] == ["1", "2"]
+    assert len(measurements(rows[0][-1])) == 5 * 2 * 3
+    assert "one of 3 sets of experts, mean over tasks" in legend(figure)
+    assert "independent: mean" in legend(figure) and "common start: vectors × 1" in legend(figure)
 
 
 def test_correction_draws_curves_and_the_middle():

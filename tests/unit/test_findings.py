@@ -136,6 +136,23 @@ def test_splits_tells_of_the_parts_on_which_networks_alone_err_most():
     assert "(2 parts, 80 % of a class in one; 3 divisions)" in rooms()["splits"].finding(table)
 
 
+def test_nonlocal_says_at_which_widths_alignment_matters_by_task():
+    table = FRAMES["nonlocal"]()
+    noise = 0.001 * (-1.0) ** table["seed"]
+    aligned, by_task = table["method"] != "none", table["correction"] == "task"
+    table["excess"] = table["excess"].where(table["metric"] == "variance", 0.3 + noise)
+    # By task alignment helps at width 16; at 64 it harms two tasks, and does nothing that is more than noise to three.
+    table.loc[aligned & by_task & (table["width"] == 16), "excess"] -= 0.1 + 0.5 * noise
+    table.loc[aligned & by_task & (table["width"] == 64) & (table["count"] == 2), "excess"] += 0.1 + 0.5 * noise
+    table.loc[aligned & by_task & (table["width"] == 64) & (table["count"] == 3), "excess"] += noise
+    text = rooms()["nonlocal"].finding(table)
+    assert "3 merged experts mlp 64 of independent starts err more than each alone: without a permutation by" in text
+    assert ".300 [" in text and "with nothing corrected" in text and "(3 sets of experts)" in text
+    assert re.search(r"merge-weights changes the error with 2 tasks by -\.100 \[[^]]*\] at width 16 \(lower\)", text)
+    assert re.search(r" and \.100 \[[^]]*\] at width 64 \(higher\); with 3 tasks by", text)
+    assert re.search(r"with 3 tasks by -\.100 \[[^]]*\] at width 16 \(lower\) and .* at width 64 \(not decided\)", text)
+
+
 def test_a_summary_has_the_mean_its_jackknife_interval_and_the_share_below_the_threshold():
     table = width_table({16: 0.0197})
     (row,) = summarise(table[table["split"] == "train"], Summary("model width", "barrier", "a b")).to_dict("records")

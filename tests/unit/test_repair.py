@@ -125,6 +125,52 @@ def test_repaired_statistics_are_interpolated_between_the_ends(family, norm, kin
     assert all(torch.equal(corrected[f"head.{part}"], mixed[f"head.{part}"]) for part in ("weight", "bias"))
 
 
+@pytest.mark.parametrize("last_layer", [False, True])
+@pytest.mark.parametrize(("family", "norm", "width"), MODELS)
+def test_statistics_by_task_are_those_of_the_expert(family, norm, width, last_layer):
+    model, images = make(family, norm, width)
+    experts = [state(model, seed) for seed in range(3)]
+    mixed = barrier.interpolate(experts, [1 / 3] * 3)
+    asked = {"last_layer": last_layer}
+    correct = repair.correction("task", model, experts, images, expert=1, **asked)
+    targets = repair.statistics(model, experts[1], images, **asked)
+    before, after = (
+        repair.statistics(model, network, images, **asked) for network in (mixed, correct(mixed, [1 / 3] * 3))
+    )
+    assert list(before) == list(targets) and (len(targets) > 2 or not last_layer)
+    off = 0.0
+    for name, target in targets.items():
+        for part, wanted in enumerate(target):
+            scale = wanted.abs().max()
+            assert (after[name][part] - wanted).abs().max() < 1e-3 * scale, name
+            off = max(off, float((before[name][part] - wanted).abs().max() / scale))
+    assert off > 0.1  # there was something to correct
+    other = correct(mixed, [0.7, 0.2, 0.1])
+    assert all(torch.equal(value, other[key]) for key, value in correct(mixed, [1 / 3] * 3).items())
+
+
+@pytest.mark.parametrize(("family", "norm", "width"), MODELS)
+def test_an_expert_corrected_by_itself_is_unchanged(family, norm, width):
+    model, images = make(family, norm, width)
+    other, network = state(model, 1), state(model)
+    if norm == "batch":  # a trained network's running statistics are those of its training
+        network = repair.correction("reset", model, [network], images)(network, [1.0])
+    corrected = repair.correction("task", model, [other, network], images, expert=1)(network, [0.5, 0.5])
+    before, after = (logits(model, each, images) for each in (network, corrected))
+    assert (after - before).abs().max() < 2e-4 * before.abs().max()
+
+
+def test_statistics_are_those_that_are_seen_from_outside():
+    model, images = make("mlp", "none", 12)
+    network = state(model)
+    seen = outputs(model, network, images, nn.Linear)
+    found = repair.statistics(model, network, images)
+    assert [f"{name}.weight" for name in seen if name != "head"] == list(found)
+    for name, (mean, deviation) in found.items():
+        of_layer = moments(seen[name.removesuffix(".weight")].float())
+        assert torch.allclose(mean, of_layer[0], atol=1e-5) and torch.allclose(deviation, of_layer[1], atol=1e-5)
+
+
 @pytest.mark.parametrize("norm", models.NORMS)
 @pytest.mark.parametrize("family", ["mlp", "cnn"])
 def test_the_last_layer_is_corrected_too_if_asked_for(family, norm):
@@ -306,12 +352,17 @@ def test_what_cannot_be_corrected_is_named(model, shape, name, message):
 def test_bad_arguments():
     model, images = make("mlp", "none", 4)
     network = state(model)
-    with pytest.raises(ValueError, match="unknown correction 'fix': give one of none, reset, repair"):
+    with pytest.raises(ValueError, match="unknown correction 'fix': give one of none, reset, repair, task"):
         repair.correction("fix", model, [network], images)
     with pytest.raises(ValueError, match="at least 2 images, not 1"):
         repair.correction("repair", model, [network], images[:1])
     with pytest.raises(ValueError):
         repair.correction("repair", model, [network], images)(network, [0.5, 0.5])
+    for expert in (None, 1, -1):
+        with pytest.raises(ValueError, match=f"needs an expert among the 1 states, not {expert}"):
+            repair.correction("task", model, [network], images, expert=expert)
+    with pytest.raises(ValueError, match="correction 'repair' has no expert"):
+        repair.correction("repair", model, [network], images, expert=0)
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +389,7 @@ def trained(tmp_path_factory):
 def test_merged_batch_norm_networks_collapse_and_recover(trained):
     model, ends, images, test = trained
     accuracy = {}
-    for name in repair.CORRECTIONS:
+    for name in ("none", "reset", "repair"):
         correct = repair.correction(name, model, ends, images)
         measured = barrier.measure(model, ends, barrier.line(3), {"test": test}, correct=correct)
         accuracy[name] = 1 - measured["test"].error

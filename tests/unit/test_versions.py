@@ -90,8 +90,9 @@ def results(folder):
         }
     ends = [states[0], states[1]]
     found["mixtures"] = {}
-    for name in ("none", "reset", "repair"):
-        correct = None if name == "none" else repair.correction(name, model, ends, images)
+    for name in repair.CORRECTIONS:
+        expert = {"expert": 1} if name == "task" else {}
+        correct = None if name == "none" else repair.correction(name, model, ends, images, **expert)
         measured = evaluate.measure(model, ends, line(3), {"train": (images, labels)}, correct=correct)["train"]
         found["mixtures"][name] = [measured.loss.tolist(), measured.error.tolist()]
     found["sinkhorn"] |= {"frame": found.pop("sinkhorn frame")}

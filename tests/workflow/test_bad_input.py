@@ -170,6 +170,47 @@ CHECKED = {
         "transfer.data.name",
         "Allowed: digits",
     ),
+    "a task of another shape": (
+        {
+            "nonlocal": {"tasks": [{"name": "same", "variant": "none"}, {"name": "mnist", "variant": "none"}]},
+            "experiments": ["nonlocal"],
+        },
+        "nonlocal.tasks[1].name",
+        "Allowed: digits",
+    ),
+    "a task given twice in other words": (
+        {
+            "nonlocal": {"tasks": [{"name": "same", "variant": "none"}, {"name": "digits", "variant": "none"}]},
+            "experiments": ["nonlocal"],
+        },
+        "nonlocal.tasks[1]",
+        "Allowed: each once",
+    ),
+    "a task without its variant": (
+        {"nonlocal": {"tasks": [{"name": "same"}, {"name": "digits", "variant": "none"}]}},
+        "nonlocal.tasks[0]",
+        "'variant'",
+    ),
+    "more tasks than independent starts": (
+        {"seeds": [0, 1, 2], "experiments": ["nonlocal"]},
+        "nonlocal.tasks",
+        "Allowed: at most 3, the number of seeds (a default of config.yaml",
+    ),
+    "experts that start after the end": (
+        {"nonlocal": {"starts": [0, 21]}, "experiments": ["nonlocal"]},
+        "nonlocal.starts[1]",
+        "up to training.epochs, 20",
+    ),
+    "statistics of an expert for networks of one task": (
+        {"barrier": {"correction": "task"}},
+        "barrier.correction",
+        "none, reset, repair",
+    ),
+    "a frame that learns from the labels of one task": (
+        {"frames": [{"name": "learned", "algorithm": "sinkhorn"}], "experiments": ["nonlocal"]},
+        "frames[0].algorithm",
+        "Allowed: frames by weights or activations",
+    ),
     "masks for a second data set of a level that is not reached": (
         {"pruning": {"levels": 3}, "transfer": {"level": 4}, "experiments": ["transfer_masks"]},
         "transfer.level",

@@ -107,7 +107,11 @@ def test_enumerations_are_those_of_the_library():
     assert set(DEFS["intermediate"]["enum"]) == set(activation_matching.INTERMEDIATES)
     assert SCHEMA["properties"]["pruning"]["properties"]["strategy"]["enum"] == list(prune.STRATEGIES)
     barrier, correction = (SCHEMA["properties"][name]["properties"] for name in ("barrier", "correction"))
-    assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == list(repair.CORRECTIONS)
+    of_tasks = SCHEMA["properties"]["nonlocal"]["properties"]["corrections"]["items"]["enum"]
+    assert of_tasks == list(repair.CORRECTIONS)
+    # Networks of one task have no other expert than themselves.
+    without = [name for name in of_tasks if name != "task"]
+    assert barrier["correction"]["enum"] == correction["corrections"]["items"]["enum"] == without
     parts = SCHEMA["properties"]["data"]["properties"]["parts"]["properties"]["by"]["enum"]
     assert parts == ["none", *data.DIVISIONS] and DEFS["parts"]["properties"]["by"]["enum"] == ["whole", *parts[1:]]
     second = SCHEMA["properties"]["transfer"]["properties"]["data"]["properties"]

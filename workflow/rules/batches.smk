@@ -43,6 +43,16 @@ ENDS = Batch(
     config["seeds_together"],
     by=["seed"],
 )
+EXPERTS = Batch(
+    (
+        {"seed": seed, "data": task, "start": start}
+        for seed in SEEDS
+        for start in sorted(config["nonlocal"]["starts"])
+        for task in TASKS
+    ),
+    config["seeds_together"],
+    by=["seed"],
+)
 SPLITS = Batch(
     ROOMS["splits"].module.networks(config["splits"]),
     config["seeds_together"],
@@ -131,6 +141,20 @@ def splits_in_hand(wildcards):
     names = unique(item["split"] for item in SPLITS.of(wildcards))
     ways = ROOMS["splits"].module.ways(config["splits"])
     return {name: ways[name] for name in names}
+
+
+def task_of(wildcards):
+    """The data set of a task, as the config has it."""
+    return TASKS[f"tasks/{wildcards.task}"]
+
+
+def starts_of_experts(wildcards):
+    """The networks from which experts start, where these are more than initialisations."""
+    return [
+        {"seed": seed, "start": start}
+        for seed in sorted({item["seed"] for item in EXPERTS.of(wildcards)})
+        for start in STARTS
+    ]
 
 
 def tickets_at(levels, **address):
@@ -410,6 +434,7 @@ class Measurement:
 
     def __init__(self, room):
         self.room, self.needs = room, room.needs
+        self.data = [name for item in room.needs.data for name in (TASKS if item == "tasks" else [item])]
         self.shares = SHARES if room.needs.shared else 1
         self.share = SHARE if self.shares > 1 else ""
         self.batch = Batch(
@@ -476,7 +501,7 @@ class Measurement:
         """The files of all these."""
         frames = self.names(FRAMES, "frames", wildcards) if self.needs.frames else []
         files = {
-            "data": [DATA[name] for name in self.needs.data],
+            "data": [DATA[name] for name in self.data],
             "networks": [network(**address) for address in self.networks(wildcards)],
             "masks": [mask_file(**address) for address in self.masks(wildcards)],
             "permutations": [permutations(**address) for address in self.permutations(wildcards)],

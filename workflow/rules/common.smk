@@ -76,8 +76,16 @@ REWOUND = sorted({epoch for epoch in config["layers"]["epochs"] if epoch in HIST
 REWIND = config["pruning"]["rewind"]
 # Further epochs of rewinding, which `tickets` compares.
 REWINDS = sorted({*config["tickets"]["rewind"]} - {REWIND})
+# The data sets of the tasks of `nonlocal`, by their names in addresses, and the epochs of networks that experts start from.
+TASKS = ROOMS["nonlocal"].module.tasks(config["nonlocal"])
+STARTS = sorted({start for start in config["nonlocal"]["starts"] if 0 < start <= LAST_EPOCH})
 EPOCHS = sorted(
-    {*config["training"]["checkpoints"], *HISTORY, *(epoch for epoch in (REWIND, *REWINDS) if epoch < LAST_EPOCH)}
+    {
+        *config["training"]["checkpoints"],
+        *HISTORY,
+        *(epoch for epoch in (REWIND, *REWINDS) if epoch < LAST_EPOCH),
+        *STARTS,
+    }
 )
 LEVELS = list(range(1, config["pruning"]["levels"] + 1))
 
@@ -133,6 +141,7 @@ wildcard_constraints:
     shared=r"\d+",
     star=r"[1-9]\d*|longer|decay",
     split=r"[a-z]+[\w.-]*",
+    task="|".join(re.escape(name.rpartition("/")[2]) for name in TASKS),
     level=r"[1-9]\d*",
     method="|".join(map(re.escape, METHODS)),
     frame="|".join(map(re.escape, FRAMES)) or "-",

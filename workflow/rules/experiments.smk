@@ -75,7 +75,7 @@ for room in ROOMS.values():
                 networks=of_inputs(measured.networks),
                 masks=of_inputs(measured.masks),
                 permutations=of_inputs(measured.permutations),
-                data=list(room.needs.data),
+                data=measured.data,
                 share=of_outputs(share_of),
                 evaluations=of_outputs(measured.evaluations),
             script:

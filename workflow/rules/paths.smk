@@ -1,12 +1,13 @@
 """Every path of a study, once.
 
-A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an earlier
-checkpoint, the `level` of pruning and the epoch to `rewind` to where it is not that of all, the epochs `shared` with its parent or another kind of `child`, the `mask` of another
-network under which it was trained (`source`, and the `method` by which it was permuted), how many networks it is a `star`
-of, or which kind of network beside one, a `split` of the data on a part of which it was trained, the epoch of the `mean`
-of two networks from which it goes on (a network and its child, or the `source` too, permuted by the `method`), another
-`data` set, another `width`. A stage at which networks are matched is an
-address without a seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
+A network has an address, as keywords: its seed and, where it is not the trained network itself, the `epoch` of an
+earlier checkpoint, the `level` of pruning and the epoch to `rewind` to where it is not that of all, the epochs `shared`
+with its parent or another kind of `child`, the `mask` of another network under which it was trained (`source`, and the
+`method` by which it was permuted), how many networks it is a `star` of, or which kind of network beside one, a `split`
+of the data on a part of which it was trained, the epoch of the `mean` of two networks from which it goes on (a network
+and its child, or the `source` too, permuted by the `method`), another `data` set, the epoch of the network from which
+an expert of a task has its `start`, another `width`. A stage at which networks are matched is an address without a
+seed. The address makes the path; nothing takes a path apart. Values may be wildcards.
 """
 
 # Sets of networks, and stages, by the names that experiments have for them; the rules that make them add theirs.
@@ -21,6 +22,7 @@ DATA = {
     "second": "<results>/second/data.safetensors",
     "butterfly": "<results>/butterfly/data.safetensors",
     "transience": "<results>/transience/data.safetensors",
+    **{name: f"<results>/{name}/data.safetensors" for name in TASKS},
 }
 PERMUTATIONS = "<results>/permutations/{model}/width{width}/{method}"
 FRAMES_OF = "<results>/frames/{model}/width{width}/{frame}"
@@ -41,6 +43,7 @@ def folder(
     seed,
     width="{width}",
     data="first",
+    start=None,
     shared=None,
     star=None,
     child=None,
@@ -56,6 +59,7 @@ def folder(
     """Where the training of a network puts its files."""
     parts = [f"<results>/networks/{{model}}/width{width}/seed{seed}"]
     parts += [data] if data != "first" else []
+    parts += [f"start{start}"] if start is not None else []
     parts += [f"shared{shared}"] if shared is not None else []
     parts += [f"star/{star}"] if star else []
     parts += [f"split/{split}"] if split else []

@@ -15,7 +15,7 @@ from onebasin.data.dataset import DataError, Dataset
 
 TEST_FRACTION = 0.2
 """Share of each class that is for testing, where a data set comes in one piece."""
-VARIANTS = ("none", "inverted", "rotated")
+VARIANTS = ("none", "inverted", "rotated", "permuted")
 """What ``vary`` can make of a data set."""
 DIVISIONS = ("equal", "classes", "dirichlet")
 """How ``divide`` can divide the training images."""
@@ -199,20 +199,22 @@ def _dirichlet(number: int, concentration: float, draws: random.Random) -> list[
     return [share / sum(shares) for share in shares]
 
 
-def vary(dataset: Dataset, variant: str) -> Dataset:
+def vary(dataset: Dataset, variant: str, seed: int = 0) -> Dataset:
     """Make another data set of the same shape and classes out of one.
 
     Args:
         dataset: the data set.
-        variant: "none"; "inverted", bright for dark; or "rotated", by 90 degrees counterclockwise, which needs square
-            images.
+        variant: "none"; "inverted", bright for dark; "rotated", by 90 degrees counterclockwise, which needs square
+            images; or "permuted", all pixels in one random order, the same for all images and channels.
+        seed: of this order.
 
     Returns:
         The data set with all its images changed.
 
     Raises:
         ValueError: an unknown variant.
-        DataError: images that are not square cannot be rotated, and text cannot be varied.
+        DataError: images that are not square cannot be rotated, images without pixels cannot be permuted, and text
+            cannot be varied.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}: give one of {', '.join(VARIANTS)}")
@@ -222,13 +224,17 @@ def vary(dataset: Dataset, variant: str) -> Dataset:
         raise DataError(f"{dataset.name} is text, of which there is no variant {variant!r}")
     if variant == "rotated" and (len(dataset.image_shape) != 3 or dataset.image_shape[1] != dataset.image_shape[2]):
         raise DataError(f"images of {dataset.name} are not square: rotated, they would have another shape")
+    if variant == "permuted" and len(dataset.image_shape) < 2:
+        raise DataError(f"images of {dataset.name} have no pixels to permute")
     darkest, brightest = dataset.train_images.min(), dataset.train_images.max()
     if dataset.train_images.dtype == torch.uint8:
         darkest = torch.zeros_like(darkest)
+    order = torch.randperm(math.prod(dataset.image_shape[1:]), generator=seeding.generator("data", "pixels", seed))
 
     def changed(images: Tensor) -> Tensor:
-        inverted = variant == "inverted"
-        return brightest - images.clamp(max=brightest) + darkest if inverted else images.rot90(1, (2, 3))
+        if variant == "inverted":
+            return brightest - images.clamp(max=brightest) + darkest
+        return images.rot90(1, (2, 3)) if variant == "rotated" else images.flatten(2)[..., order].reshape(images.shape)
 
     held_out = dataset.held_out_images
     return replace(

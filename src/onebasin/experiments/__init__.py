@@ -65,7 +65,8 @@ class Needs:
         permutations: stages at which permutations of all pairs were found.
         strong: whether it looks at strong paths, in the frame of a third network.
         frames: whether it gets the common frames.
-        data: the data sets that it gets, of "first", "second", "butterfly" and "transience".
+        data: the data sets that it gets, of "first", "second", "butterfly" and "transience"; "tasks" for those of all
+            tasks.
         unread: keys of its section that its measurement does not read.
         parts: how its measurement is divided: by "none", "methods" and "frames", by "levels", or not at all.
         shared: whether several jobs may share a part.
@@ -243,12 +244,13 @@ def widths(description: str) -> dict[str, Any]:
     }
 
 
-def corrections() -> dict[str, Any]:
-    """Return the schema of a list of corrections."""
+def corrections(*, tasks: bool = False) -> dict[str, Any]:
+    """Return the schema of a list of corrections; "task" is one where networks are of several tasks."""
     return {
-        "description": "The corrections that are compared, as in `barrier.correction`.",
+        "description": "The corrections that are compared, as in `barrier.correction`"
+        + (", or task: towards the expert of each task." if tasks else "."),
         "type": "array",
-        "items": {"type": "string", "enum": ["none", "reset", "repair"]},
+        "items": {"type": "string", "enum": ["none", "reset", "repair", *(["task"] if tasks else [])]},
         "minItems": 1,
         "uniqueItems": True,
     }

@@ -56,9 +56,10 @@ SETTINGS: dict[str, Any] = {
                 "$ref": "#/$defs/second_data_set",
             },
             "variant": {
-                "description": "What is done to all its images; inverted is bright for dark, rotated is by 90 degrees.",
+                "description": "What is done to all its images; inverted is bright for dark, rotated is by 90 degrees, "
+                "permuted has all pixels in one random order, drawn by `data.seed`.",
                 "type": "string",
-                "enum": ["none", "inverted", "rotated"],
+                "enum": ["none", "inverted", "rotated", "permuted"],
             },
         },
     },
@@ -100,7 +101,7 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     first, second = config["data"]["name"], config["transfer"]["data"]
     if first in ("pydoc", "text_folder"):
         yield "data.name", f"{first!r} is text, which makes no second data set. Allowed: a data set of images"
-    alike = next((group for group in (("mnist", "fashion_mnist"), ("cifar10", "svhn")) if first in group), (first,))
+    alike = like(first)
     if second["name"] not in ("same", *alike):
         yield (
             "transfer.data.name",
@@ -108,6 +109,11 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
     if second["name"] in ("same", first) and second["variant"] == "none":
         yield "transfer.data.variant", "'none' makes no second data set. Allowed: another variant, or another name"
+
+
+def like(name: str) -> tuple[str, ...]:
+    """Return the data sets that have images of the shape, and as many classes, as those of a data set; it is one."""
+    return next((group for group in (("mnist", "fashion_mnist"), ("cifar10", "svhn")) if name in group), (name,))
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:

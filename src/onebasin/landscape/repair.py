@@ -1,17 +1,19 @@
 """Correction of the statistics of interpolated networks.
 
 Averaged parameters do not give averaged statistics: the units of a merged network vary less than those of the networks
-that were merged, more so the deeper they lie, and the running statistics of batch norm fit none of them. There are two
-corrections, both fitted on training images, without labels and without gradients:
+that were merged, more so the deeper they lie, and the running statistics of batch norm fit none of them. There are
+three corrections, all fitted on training images, without labels and without gradients:
 
 * ``reset``: running mean and variance of every batch norm become those of its inputs over all images.
 * ``repair`` (REPAIR, Jordan et al. 2023, arXiv 2211.08403): mean and standard deviation of every channel become the
   interpolation, with the weights of the parameters, of what they are in the networks that were merged.
+* ``task`` (TACT, arXiv 2410.12766): of networks that were trained on several tasks, they become what they are in the
+  one that was trained on the task of the images, its expert. Each task has a corrected network of its own.
 
 Layers are corrected in the order of evaluation, so that each sees the corrected outputs of those before it, and every
 correction is folded into parameters that are there: the result is an ordinary state of the same model.
 
-Where ``repair`` matches statistics follows from what the model does with its parameters:
+Where ``repair`` and ``task`` match statistics follows from what the model does with its parameters:
 
 * At the output of a norm with a scale and a shift for each channel (batch, layer, group norm), folded into these two.
   Running statistics are reset as well. This alone gives a batch norm the interpolated shift for a mean and the
@@ -42,7 +44,7 @@ from onebasin.symmetry.trace import is_elementwise
 State = Mapping[str, Tensor]
 Correction = Callable[[State, Sequence[float]], State]
 
-CORRECTIONS = ("none", "reset", "repair")
+CORRECTIONS = ("none", "reset", "repair", "task")
 
 _BATCH_NORMS = frozenset(
     {
@@ -116,7 +118,13 @@ class _Layer:
 
 
 def correction(
-    name: str, model: nn.Module, states: Sequence[State], images: Tensor, *, last_layer: bool = False
+    name: str,
+    model: nn.Module,
+    states: Sequence[State],
+    images: Tensor,
+    *,
+    last_layer: bool = False,
+    expert: int | None = None,
 ) -> Correction | None:
     """Prepare to correct networks that lie between the given ones.
 
@@ -126,19 +134,25 @@ def correction(
         name: one of ``CORRECTIONS``.
         model: the networks' module; its own parameters are not used.
         states: n states, already permuted if they are to be, on the device of the images.
-        images: [N, …] of at least two training images, normalised, unaugmented.
-        last_layer: whether "repair" matches the statistics of the network's outputs too.
+        images: [N, …] of at least two training images, normalised, unaugmented; of one task for "task".
+        last_layer: whether "repair" and "task" match the statistics of the network's outputs too.
+        expert: for "task" alone, which of the states was trained on the task of the images.
 
     Returns:
-        A function from the weighted mean of the n states, and its n weights, to the corrected state; None where nothing
-        is to be corrected: for "none", and for "reset" of a model without running statistics.
+        A function from the weighted mean of the n states, and its n weights, to the corrected state; "task" does not
+        look at the weights. None where nothing is to be corrected: for "none", and for "reset" of a model without
+        running statistics.
 
     Raises:
         RepairError: if a part of the model cannot be corrected; the message names it.
-        ValueError: for an unknown name, or fewer than two images.
+        ValueError: for an unknown name, fewer than two images, or an expert where there is none or too few states.
     """
     if name not in CORRECTIONS:
         raise ValueError(f"unknown correction {name!r}: give one of {', '.join(CORRECTIONS)}")
+    if name == "task" and expert not in range(len(states)):
+        raise ValueError(f"correction 'task' needs an expert among the {len(states)} states, not {expert!r}")
+    if name != "task" and expert is not None:
+        raise ValueError(f"correction {name!r} has no expert")
     if name == "none":
         return None
     if len(images) < 2:
@@ -147,6 +161,9 @@ def correction(
     if name == "reset":
         return (lambda state, weights: _correct(model, state, images, {})) if trace.resettable() else None
     layers = trace.matched(last_layer)
+    if expert is not None:
+        target = _measure(model, states[expert], images, layers)
+        return lambda state, weights: _correct(model, state, images, target)
     ends = [_measure(model, state, images, layers) for state in states]
 
     def repair(state: State, weights: Sequence[float]) -> State:
@@ -162,6 +179,28 @@ def correction(
 def has_running_statistics(model: nn.Module) -> bool:
     """Say whether a model keeps running statistics, as batch norm does, which fit no mixture of networks."""
     return any(getattr(module, "running_mean", None) is not None for module in model.modules())
+
+
+def statistics(
+    model: nn.Module, state: State, images: Tensor, *, last_layer: bool = False
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return mean and spread of the channels of each layer at which ``repair`` and ``task`` match them.
+
+    Args:
+        model: the network's module; its own parameters are not used.
+        state: of the network, on the device of the images.
+        images: [N, …] of at least two images, which pass through the network at once.
+        last_layer: whether the outputs of the network are one of these layers.
+
+    Returns:
+        For each such layer, by the state key that stands for it and in the order of evaluation, mean and standard
+        deviation of every channel over images and positions.
+
+    Raises:
+        RepairError: if a part of the model cannot be corrected; the message names it.
+    """
+    layers = _Trace(model, state, images[:2]).matched(last_layer)
+    return {name: (mean, deviation) for name, (mean, deviation) in _measure(model, state, images, layers).items()}
 
 
 def deviations(model: nn.Module, state: State, images: Tensor) -> dict[str, Tensor]:

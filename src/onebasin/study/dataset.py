@@ -19,13 +19,14 @@ def make(job: Job) -> None:
     held_out, variant = settings.pop("held_out"), settings.pop("variant", "none")
     normalisation, label_noise = settings.pop("normalise", "auto"), settings.pop("label_noise", 0)
     dataset = data.normalised(data.load(**settings), normalisation)
-    dataset = data.hold_out(data.vary(dataset, variant), held_out)
+    dataset = data.hold_out(data.vary(dataset, variant, settings["seed"]), held_out)
     dataset = data.mislabel(dataset, label_noise, settings["seed"])
     if job.input.get("first"):
         first = data.open_(job.input.first)
         if (dataset.image_shape, dataset.classes) != (first.image_shape, first.classes):
             raise data.DataError(
-                f"transfer.data: {dataset.name} has images of {dataset.image_shape} and {dataset.classes} classes, the "
+                f"{job.params.get('key', 'transfer.data')}: {dataset.name} has images of {dataset.image_shape} and "
+                f"{dataset.classes} classes, the "
                 f"data set of the study {first.image_shape} and {first.classes}: both must be the same"
             )
     data.save(dataset, job.output[0])

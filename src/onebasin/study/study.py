@@ -98,7 +98,8 @@ class Study:
         self._networks = list(zip(params.networks, job.input.networks, strict=True))
         self._masks = list(zip(params.masks, job.input.masks, strict=True))
         self._permutations = list(zip(params.permutations, job.input.permutations, strict=True))
-        self._frames = dict(zip(self.frames, job.input.frames, strict=True))
+        # Some experiments find frames of their own, by the methods of the study.
+        self._frames = dict(zip(self.frames, job.input.frames, strict=True)) if job.input.frames else {}
         self._data = dict(zip(params.data, job.input.data, strict=True))
         self._read: dict[str, Any] = {}
         self._measurements: dict[str, Measurement] = {}
@@ -299,16 +300,24 @@ class Study:
         given = self.model, self.symmetry, (state_a, state_b), method.settings, images, labels
         return match.stored_pair(self._job.store, {**self._shaped_by_model, **other}, *given)
 
-    def match_frame(self, states: Mapping[int, State], method: Method) -> dict[int, Permutation]:
-        """Bring some networks into a common frame; return their permutations by their seeds."""
-        images, labels = self.images("train")
+    def match_frame(
+        self, states: Mapping[int, State], method: Method, images: tuple[Tensor, Tensor] | None = None
+    ) -> dict[int, Permutation]:
+        """Bring some networks into a common frame; return their permutations by their seeds.
+
+        Args:
+            states: the networks by their seeds.
+            method: how.
+            images: images and labels that they are compared on, in place of the training images of its data set.
+        """
+        shaped_by_images = {} if images is None else {"images": checkpoint.digest(dict(zip("xy", images, strict=True)))}
+        seen, labels = images or self.images("train")
 
         def make() -> Frame:
-            return match.frame(self.model, self.symmetry, states, method.settings, images, labels)
+            return match.frame(self.model, self.symmetry, states, method.settings, seen, labels)
 
-        found, _ = match.stored_frame(
-            self._job.store, self._shaped_by_model, states, method.settings, self.device, make
-        )
+        shaped_by = {**self._shaped_by_model, **shaped_by_images}
+        found, _ = match.stored_frame(self._job.store, shaped_by, states, method.settings, self.device, make)
         return dict(found.permutations)
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from onebasin.landscape import evaluate
 from onebasin.provenance import provenance
 from onebasin.study import network
 from onebasin.study.job import Job
+from onebasin.symmetry import State
 
 log = logging.getLogger(__name__)
 
@@ -100,77 +102,115 @@ def trainings(
 
 
 def branch_of(address: Mapping[str, Any]) -> train.Branch | None:
-    """Return where a child leaves its parent: it has shared whole epochs, or is another kind of child; else None."""
+    """Return where a child leaves its parent: it has shared whole epochs, or is another kind of child; else None.
+
+    Experts of several tasks leave the network from which they start, and each other, at their first step.
+    """
+    if "start" in address:
+        return train.Branch(epoch=0, name=address["data"])
     child = {"epoch": address["shared"]} if "shared" in address else address.get("child")
     return train.Branch(name="child", **child) if child else None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        dataset: the data set.
+        training: the settings, with how the data are divided where it sees a part of them.
+        initial: seed of the initialisation.
+        state: what it starts from in place of an initialisation.
+        about: what shapes it besides, in the store and in its checkpoints.
+    """
+
+    dataset: Dataset
+    training: Mapping[str, Any]
+    initial: int
+    state: State | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_networks(job: Job) -> None:
     """Train the networks of a job: from their initialisation, children too, whose first steps are their parent's.
 
-    Where its params name epochs as `memories`, what optimisers remember is kept of these.
+    Experts of several tasks are trained each on its own data set, from another network where the job has one to start
+    from. Where its params name epochs as `memories`, what optimisers remember is kept of these.
     """
     torch.set_num_threads(job.threads)
-    dataset = data.open_(job.input.data)
+    datasets = _datasets(job)
     if "factory" in job.params.architecture:
-        network.followed(job.params.architecture, job.width, dataset)
-    ends: dict[int, float] = {}
+        network.followed(job.params.architecture, job.width, next(iter(datasets.values())))
+    ends: dict[str, dict[int, float]] = {name: {} for name in datasets}
     remembered: Sequence[int] = getattr(job.params, "memories", ())
     files = iter(job.output.memories if remembered else ())
     for training in trainings(job):
         address, checkpoints, table, _ = training
         seed, child = address["seed"], {key: address[key] for key in ("child",) if key in address}
-        how, start = _of_split(job, address)
-        shapes = {**shaped_by(job, dataset, seed, "train"), "training": how, "shared": address.get("shared")}
+        name = address["data"] if address.get("data") in datasets else next(iter(datasets))
+        recipe = _recipe(job, datasets[name], address)
         memories = dict(zip(remembered, files, strict=False))
+        shapes = {**shaped_by(job, recipe.dataset, seed, "train"), "training": recipe.training}
         job.store.files(
             "network",
-            {**shapes, **child, **start},
+            {**shapes, "shared": address.get("shared"), **child, **recipe.about},
             kept(checkpoints, table, memories),
-            partial(_train, job, dataset, training, memories),
+            partial(_train, job, recipe, training, memories),
         )
-        if branch_of(address) is None and "split" not in address:
+        if not address.keys() & {"shared", "child", "split"}:
             *_, last = tables.rows(table, "training")
-            ends[seed] = last["test_error"]
-    _remark(job, ends, dataset, "")
+            ends[name][seed] = last["test_error"]
+    for name, dataset in datasets.items():
+        _remark(job, ends[name], dataset, "")
 
 
-def _of_split(job: Job, address: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, int]]:
-    """Return how a network of `splits` is trained, and which network it starts from where that is not its own start.
-
-    Others are trained as the job says.
-    """
-    training: Mapping[str, Any] = job.params.training
-    if "split" not in address:
-        return training, {}
-    split = dict(job.params.splits[address["split"]])
-    start = address["seed"]
-    if split.pop("common"):
-        # That of the first network of its division.
-        start -= start % split["number"]
-    plain = {key: value for key, value in training.items() if key != "parts"}
-    whole = split["by"] == "whole"
-    found = plain if whole else {**plain, "parts": dict(sorted({**training["parts"], **split}.items()))}
-    return found, {"start": start} if start != address["seed"] else {}
+def _datasets(job: Job) -> dict[str, Dataset]:
+    """Return the data sets of a job by their names in the addresses of its networks; one of no name serves all."""
+    if isinstance(job.input.data, str):
+        return {"": data.open_(job.input.data)}
+    return {name: data.open_(path) for name, path in zip(job.params.data, job.input.data, strict=True)}
 
 
-def _train(job: Job, dataset: Dataset, training: tuple[Any, ...], memories: Mapping[int, str]) -> None:
+def _recipe(job: Job, dataset: Dataset, address: Mapping[str, Any]) -> Recipe:
+    """Return how the network at an address is trained: as the job says, but for those of `splits` and experts."""
+    training, seed = job.params.training, address["seed"]
+    if "split" in address:
+        split = dict(job.params.splits[address["split"]])
+        # A common start is that of the first network of a division.
+        initial = seed - seed % split["number"] if split.pop("common") else seed
+        plain = {key: value for key, value in training.items() if key != "parts"}
+        parts = {} if split["by"] == "whole" else {"parts": dict(sorted({**training["parts"], **split}.items()))}
+        return Recipe(dataset, {**plain, **parts}, initial, about={"start": initial} if initial != seed else {})
+    if "start" in address:
+        expert, state = {"task": address["data"], "start": address["start"]}, None
+        if address["start"]:
+            wanted = {"seed": seed, "start": address["start"]}
+            starts = zip(job.params.starts, job.input.starts, strict=True)
+            state = checkpoint.load(next(path for start, path in starts if start == wanted))[0]
+            expert["from"] = checkpoint.digest(state)
+        return Recipe(dataset, training, seed, state, {"expert": expert})
+    return Recipe(dataset, training, seed)
+
+
+def _train(job: Job, recipe: Recipe, training: tuple[Any, ...], memories: Mapping[int, str]) -> None:
     address, checkpoints, table, work = training
-    seed, randomness = address["seed"], address_of(job, address["seed"])
-    how, start = _of_split(job, address)
+    dataset, seed = recipe.dataset, address["seed"]
+    model = network.initialised(job.params.architecture, job.width, dataset, address_of(job, recipe.initial))
+    if recipe.state is not None:
+        model.load_state_dict(recipe.state)
     train.train(
-        network.initialised(job.params.architecture, job.width, dataset, address_of(job, start.get("start", seed))),
+        model,
         dataset,
-        settings_of(how),
-        seed_address=randomness,
+        settings_of(recipe.training),
+        seed_address=address_of(job, seed),
         checkpoints=checkpoints,
         table=table,
         work=work,
-        metadata={**about(job, seed), **on_parts(how, seed), **start},
+        metadata={**about(job, seed), **on_parts(recipe.training, seed), **recipe.about},
         device=job.device,
         branch=branch_of(address),
         memories=memories,
-        part=part_of(dataset, how, seed),
+        part=part_of(dataset, recipe.training, seed),
         title=network.spell(address),
     )
 
