@@ -155,6 +155,58 @@ def test_tickets_are_what_they_are_called(pruned):
             assert zeros[method] == mask.permuted(found, moved)
 
 
+def guesses(study, dataset, stage):
+    """The probabilities that a network gives to the classes of the test images, and their labels."""
+    images, labels = dataset.tensors("test")
+    model = models.build("mlp", width=4, hidden=[1, 1], image_shape=dataset.image_shape, classes=dataset.classes)
+    model.load_state_dict(network(study, stage))
+    with torch.no_grad():
+        return model.eval()(images).softmax(1), labels
+
+
+def test_two_tickets_are_compared(pruned):
+    dataset = data.open_(pruned.results / "data.safetensors")
+    for row in table(pruned, "tickets"):
+        seed, source = row["seed"], row["source"]
+        stage = f"seed{seed}/level2"
+        if row["mask"] != "own":
+            stage += f"/{row['method'] if row['mask'] == 'permuted' else row['mask']}/from{source}"
+        # The other one of an own ticket is that of its pair.
+        (one, labels), (other, _) = (
+            guesses(pruned, dataset, place)
+            for place in (stage, f"seed{seed ^ 1 if row['mask'] == 'own' else source}/level2")
+        )
+        differ = (one.argmax(1) != other.argmax(1)).double().mean().item()
+        missed = ((one + other).argmax(1) != labels).double().mean().item()
+        assert row["test_disagreement"] == pytest.approx(differ, abs=3e-3)
+        assert row["test_ensemble_error"] == pytest.approx(missed, abs=3e-3)
+        assert row["rewind"] == 1 and 0 <= row["train_disagreement"] <= 1
+
+
+def test_epochs_of_rewinding_and_own_tickets_trained_again_leave_the_others_alone(pruned, tiny, tmp_path):
+    place = pruned.copy(tmp_path / "copy")
+    tiny["tickets"] |= {"rewind": [0], "again": True}
+    place.snakemake("tickets", *place.configure(tiny))
+    rows = table(place, "tickets")
+    assert [row for row in rows if row["rewind"] == 1 and row["mask"] != "again"] == table(pruned, "tickets")
+    assert {row["mask"] for row in rows if row["rewind"] == 0} == {"own", "again", "permuted", "unpermuted", "random"}
+    assert len(rows) == 2 * len(SEEDS) * (4 + len(METHODS))
+    for seed, (epoch, folder) in itertools.product(SEEDS, [(1, "level2"), (0, "rewind0/level2")]):
+        mask = Mask.load(place.results / NETWORKS / f"seed{seed}/{folder}/mask.safetensors")
+        states = [network(place, f"seed{seed}/{stage}") for stage in (folder, f"{folder}/again")]
+        for state in states:
+            assert all(not state[key][~kept].any() for key, kept in mask.items())
+        assert any(not torch.equal(states[0][key], states[1][key]) for key in mask)
+        abouts = [
+            checkpoint.load(place.results / NETWORKS / f"seed{seed}/{stage}/epoch3.safetensors")[1]
+            for stage in (folder, f"{folder}/again")
+        ]
+        assert [about.get("start", 0) for about in abouts] == [epoch, epoch]
+        assert [about["branch"] for about in abouts] == [None, [epoch, "again"]]
+    assert mask_of(place, 0, 1) == Mask.load(place.results / NETWORKS / "seed0/rewind0/level1/mask.safetensors")
+    assert mask_of(place, 0, 2) != Mask.load(place.results / NETWORKS / "seed0/rewind0/level2/mask.safetensors")
+
+
 def test_a_pruning_value_trains_nothing_dense_again(pruned, tiny):
     tiny["pruning"]["fraction"] = 0.4
     plan = pruned.plan("pruning", "sparsity", "tickets", *pruned.configure(tiny))
