@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from onebasin.study.study import Study
     from onebasin.symmetry import State
 
-PLACE, CATEGORY = 185, "Other sizes and other data"
+PLACE, CATEGORY = 195, "Other sizes and other data"
 NEEDS = Needs(
     networks=1,
     purpose="a study",
