@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from onebasin.study.study import Study
     from onebasin.symmetry import State
 
-PLACE, CATEGORY = 185, "Other sizes and other data"
+PLACE, CATEGORY = 195, "Other sizes and other data"
 NEEDS = Needs(
     networks=1,
     purpose="a study",
@@ -343,6 +343,8 @@ def figure(table: DataFrame) -> Figure:
     """Draw errors on the test data: a column of panels for each way to divide the data, and for each model and width a
     row of errors and one of barriers; starts in colours, corrected mixtures open.
     """
+    from textwrap import fill
+
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend
     from onebasin.figures.series import beside, handles, series
@@ -368,22 +370,23 @@ def figure(table: DataFrame) -> Figure:
     rows = [(which, value) for which in configurations for value in ("value", "barrier")[: 1 if style.narrow() else 2]]
     heights = [1.5 if value == "value" else 1.0 for _, value in rows]
     drawn, axes = panels.grid(len(rows), len(ways_drawn), heights, sharex=True, sharey="row", extra=0.5)
+    clipped = 0
     for ((model, width), value), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         part = part[part["network"] == "line"] if value == "barrier" else part[part["network"] != "line"]
+        floor = panels.barrier_axis(line[0], part[value], "error")
         for axis, way in zip(line, ways_drawn, strict=True):
             panels.bands(axis, range(len(places)))
             shown = part[part["way"] == way]
             for slot, (look, mark) in enumerate(marks.items()):
                 measured = shown[(shown["start"] == look[0]) & (shown["correction"] == look[1])]
                 where = beside(axis, measured["place"], slot, len(marks))
-                series(axis, measured, value, mark, where, ["division"], joined=False)
+                clipped += series(axis, measured, value, mark, where, ["division"], floor=floor, joined=False)
             if value == "barrier":
                 panels.connected(axis)
-            panels.from_zero(axis)
             axis.set_xlim(-0.5, len(places) - 0.5)
             if (model, width) == configurations[0] and value == "value":
-                axis.set_title(way)
+                axis.set_title(fill(way, 16))
         line[0].set_ylabel(f"{model}, width {width}\n{'test error' if value == 'value' else 'error barrier'}")
     names = ["mean" if place == "none" else f"mean, {place}" if place in methods else place for place in places]
     for number, line in enumerate(axes):
@@ -398,7 +401,7 @@ def figure(table: DataFrame) -> Figure:
     entries = [
         *(mark.handle(linestyle="none") for mark in marks.values()),
         *([] if style.narrow() else [panels.connected_handle()]),
-        *handles(f"one of {of}, or of what is made of them; {divisions} division{'s' * (divisions > 1)}"),
+        *handles(f"one of {of}, or of what is made of them; {divisions} division{'s' * (divisions > 1)}", clipped),
     ]
     legend(drawn, entries, 3)
     return drawn
