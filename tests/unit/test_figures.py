@@ -728,8 +728,10 @@ def width_panels(frame, look="screen"):
     }
     metrics = dict.fromkeys(frame["metric"]) if look == "screen" else ["error"]
     order = itertools.product(sorted(metrics), [kind for kind in KINDS if of[kind].any()], MODELS)
-    for axis, (metric, kind, model) in zip(figure.axes, order, strict=True):
-        assert axis.get_title(loc="left") == f"{model}: {kind}"
+    for place, (axis, (metric, kind, model)) in enumerate(zip(figure.axes, order, strict=True)):
+        first = model == next(iter(MODELS))
+        title = (f"{model}\n" if place < len(MODELS) else "") + (kind if first else "")
+        assert axis.get_title(loc="left") == (title if look == "screen" else f"{model}: {kind}")
         shown = (frame["claim"] == "none") | of[kind]
         yield axis, frame[(frame["metric"] == metric) & (frame["model"] == model) & shown]
 

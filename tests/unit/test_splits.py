@@ -58,14 +58,18 @@ def job(**params):
 
 
 def test_a_job_trains_each_network_on_its_part_from_its_start():
+    def recipe(given, **address):
+        found = train._recipe(given, None, address)
+        return found.training, found.initial, found.about
+
     given = job(training={"lr": 0.1, "parts": {"seed": 7}}, splits=splits.ways(SETTINGS))
-    training, start = train._of_split(given, {"seed": 8, "split": "dirichlet5-0.5-common"})
-    assert training == {"lr": 0.1, "parts": {**FIFTHS, "seed": 7}} and start == {"start": 5}
-    assert train._of_split(given, {"seed": 3, "split": "whole"}) == ({"lr": 0.1}, {})
-    assert train._of_split(given, {"seed": 3, "split": "whole2-common"}) == ({"lr": 0.1}, {"start": 2})
-    assert train._of_split(given, {"seed": 2, "split": "equal2"})[1] == {}
+    training, initial, about = recipe(given, seed=8, split="dirichlet5-0.5-common")
+    assert training == {"lr": 0.1, "parts": {**FIFTHS, "seed": 7}} and initial == 5 and about == {"start": 5}
+    assert recipe(given, seed=3, split="whole") == ({"lr": 0.1}, 3, {})
+    assert recipe(given, seed=3, split="whole2-common") == ({"lr": 0.1}, 2, {"start": 2})
+    assert recipe(given, seed=2, split="equal2")[1:] == (2, {})
     # A network of the study is trained as its own settings say.
-    assert train._of_split(job(training={"lr": 1}), {"seed": 3}) == ({"lr": 1}, {})
+    assert recipe(job(training={"lr": 1}), seed=3) == ({"lr": 1}, 3, {})
 
 
 def test_the_parts_of_a_study_go_by_the_seed_alone():

@@ -580,11 +580,17 @@ def test_the_line_says_what_is_wrong(case):
     assert allowed in line and "\n" not in line
 
 
+def others(config):
+    """The data sets besides that of the study, which are the same where a key says so."""
+    return [config[name]["data"] for name in ("transfer", "butterfly", "transience")] + config["nonlocal"]["tasks"]
+
+
 def test_the_default_study_is_allowed_and_nothing_is_filled_in(default, plain, monkeypatch):
     monkeypatch.chdir(plain.folder)
     config = copy.deepcopy(default)
     validation.check(config, ROOT)
-    config["transfer"]["data"]["name"] = "same"
+    for given, named in zip(others(config), others(default), strict=True):
+        given |= {key: "same" for key, value in named.items() if value == "same"}
     for models in (config["models"], default["models"]):
         for model in models:
             model.setdefault("training", {})

@@ -179,7 +179,7 @@ def masks_at(levels, **address):
 
 
 class Retraining:
-    """What the jobs of a rule have in hand that trains networks under masks: those of others, or their own once more.
+    """What the jobs of a rule have in hand that trains networks under masks, those of others or their own once more.
 
     Args:
         name: of the rule.

@@ -309,12 +309,14 @@ def figure(table: DataFrame) -> Figure:
     grey = style.Mark("the two networks", style.GREY, "D", line=(0, (1, 1)))
     models = style.unique(zip(table["model"], table["width"], strict=True))
     # What is drawn: a column of the table, of a split, and the name of the row.
-    kinds = (
+    kinds: tuple[tuple[str, str, str], ...] = (
         ("value", "test", "test error"),
         ("value", "train", "train error"),
         ("gain", "test", "gain of\ntest error"),
         ("barrier", "train", "error barrier"),
     )
+    if style.narrow():
+        kinds = (kinds[0], kinds[-1])
     heights = [1.15] * (len(kinds) * len(models))
     drawn, axes = panels.grid(len(heights), len(variants), heights, sharex=True, extra=0.5)
     rows = [(model, *kind) for model in models for kind in kinds]
@@ -354,11 +356,14 @@ def figure(table: DataFrame) -> Figure:
         title = f"child, {counted(shared, 'epoch')} shared" if kind == "child" else f"independent, {labels[method]}"
         top.set_title(fill(title, 17), pad=3)
         bottom.set_xlabel("epoch")
+    gains = [
+        style.Mark("gain on hard images", style.GREY).handle(),
+        style.Mark("gain on easy images", style.GREY, filled=False, line=(0, (4, 1.5))).handle(),
+    ]
     entries = [
         *(mark.handle() for mark in marks.values()),
         grey.handle(),
-        style.Mark("gain on hard images", style.GREY).handle(),
-        style.Mark("gain on easy images", style.GREY, filled=False, line=(0, (4, 1.5))).handle(),
+        *([] if style.narrow() else gains),
         panels.connected_handle(),
         *handles(f"one of {networks(table, ['a'])} and its child, or with another"),
     ]
