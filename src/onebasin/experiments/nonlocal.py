@@ -14,7 +14,7 @@ all tasks merged. Fitted on at most {barrier[fit_images]} training images.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, NUMBER, SPLIT, TEXT, WHOLE, Column
@@ -26,6 +26,7 @@ from onebasin.landscape.barrier import METRICS
 from onebasin.summaries import Summary, summarise
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame, Series
     from torch import Tensor
@@ -249,20 +250,23 @@ class _Merging:
 
     def _measured(self, about: Row, body: State) -> Iterator[Row]:
         """Measure what was merged, under every correction, on every task."""
+        plain: dict[str, list[Row]] = {}
         for correction in self.settings["corrections"]:
             for fitted in FITTED[correction]:
                 named = {**about, "correction": correction, "fitted": fitted}
-                done: dict[str, State | None] = {}
+                done: dict[str, State] = {}
                 for task in self.merged:
                     on = ALL if fitted == "all" else task
                     if on not in done:
                         done[on] = body if correction == "none" else self._corrected(correction, on, body)
-                    state = done[on]
-                    if state is not None:
-                        yield from self._compared({**named, "task": _short(task)}, task, state)
+                    if done[on] is not body:
+                        rows = list(self._compared(task, done[on]))
+                    else:  # nothing is corrected, or there is nothing to reset
+                        rows = plain[task] = plain.get(task) or list(self._compared(task, body))
+                    yield from ({**named, "task": _short(task), **row} for row in rows)
 
-    def _corrected(self, correction: str, on: str, body: State) -> State | None:
-        """Return what was merged, corrected on some images; None where the model has nothing to reset."""
+    def _corrected(self, correction: str, on: str, body: State) -> State:
+        """Return what was merged, corrected on some images; as it is where the model has nothing to reset."""
         from onebasin.landscape import repair
 
         count = len(self.merged)
@@ -272,19 +276,19 @@ class _Merging:
                 correction, self.study.model, [*self.merged.values()], self.images[on], expert=expert
             )
         correct = self._corrections[correction, on]
-        return correct(body, [1 / count] * count) if correct else None
+        return correct(body, [1 / count] * count) if correct else body
 
-    def _compared(self, about: Row, task: str, body: State) -> Iterator[Row]:
+    def _compared(self, task: str, body: State) -> Iterator[Row]:
         """Measure what was merged, with the last layer of the expert of a task, and the expert itself."""
         state = hybrid(self.layers, {len(self.layers)}, self.merged[task], body)
         seen = (self._values(task, one) for one in (state, self.experts[task]))
         for (split, metric, value), (*_, expert) in zip(*seen, strict=True):
             row = {"split": split, "metric": metric, "layer": None, "value": value, "expert": expert}
-            yield {**about, **row, "excess": value - expert, "ratio": None}
+            yield {**row, "excess": value - expert, "ratio": None}
         seen_variances = (self._variances(task, one) for one in (state, self.experts[task]))
         for layer, (value, expert) in enumerate(zip(*seen_variances, strict=True), start=1):
             row = {"split": "train", "metric": "variance", "layer": layer, "value": value, "expert": expert}
-            yield {**about, **row, "excess": None, "ratio": value / expert if expert else None}
+            yield {**row, "excess": None, "ratio": value / expert if expert else None}
 
     def _values(self, task: str, state: State) -> list[tuple[str, str, float]]:
         """Return split, metric and value of everything that is measured of a network on a task."""
@@ -413,78 +417,95 @@ TITLES = {
     ("task", "own"): "those of\nthe expert",
 }
 """The columns of the figure: a correction, and the images on which it was fitted."""
+Way = tuple[str, str, float | None, str]
+"""How experts are merged: origin, merge, coefficient and method."""
+NARROW = (("none", "none"), ("repair", "own"), ("task", "own"))
+"""Those that one column of a paper has room for."""
+LEAST = 1e-3
+"""No ratio of variances is drawn lower than this."""
 
 
 def figure(table: DataFrame) -> Figure:
     """Draw the excess of the test error against the number of tasks, a row of panels for each model and width, a column
     for each correction; right, the variance by layer of what was merged of most tasks, uncorrected.
     """
-    import numpy as np
-
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend
-    from onebasin.figures.series import beside, handles, series
+    from onebasin.figures.series import handles
 
     rows = style.unique(zip(table["model"], table["width"], table["start"], strict=True))
-    shown = set(zip(table["correction"], table["fitted"], strict=True))
-    titles = {key: title for key, title in TITLES.items() if key in shown}
     marks = _marks(table)
     errors = _by_sets(table[(table["metric"] == "error") & (table["split"] == "test")], "excess")
     variances = table[(table["metric"] == "variance") & (table["correction"] == "none") & (table["ratio"] > 0)]
     variances = _by_sets(variances, "ratio")
-    ratios = [1.0] * len(titles) + [1.5]
-    drawn, axes = panels.grid(len(rows), len(titles) + 1, 1.35, extra=0.3, fold=3, width_ratios=ratios)
-    for (model, width, start), line in zip(rows, axes, strict=True):
-        of = [
+    seen = set(zip(errors["correction"], errors["fitted"], strict=True))
+    # One column of a paper has no room for all of them.
+    titles = {key: title for key, title in TITLES.items() if key in seen and (key in NARROW or not style.narrow())}
+    drawn, lines = panels.grid(len(rows), len(titles) + 1, 1.4, extra=0.3, width_ratios=[*[1.0] * len(titles), 1.4])
+    for (model, width, start), line in zip(rows, lines, strict=True):
+        of_errors, of_variances = (
             part[(part["model"] == model) & (part["width"] == width) & (part["start"] == start)]
             for part in (errors, variances)
-        ]
-        counts = sorted(of[0]["count"].unique())
-        for (correction, fitted), axis in zip(titles, line, strict=False):
-            part = of[0][(of[0]["correction"] == correction) & (of[0]["fitted"] == fitted)]
-            panels.bands(axis, counts)
-            for slot, (way, mark) in enumerate(marks.items()):
-                one = part[_of_way(part, way)]
-                series(axis, one, "excess", mark, beside(axis, one["count"], slot, len(marks)), ["seed"], whole=True)
-            if part.empty:
-                axis.text(0.5, 0.5, "nothing\nto reset", transform=axis.transAxes, ha="center", va="center")
-            axis.set_xticks(counts)
-            axis.set_xlim(min(counts) - 0.5, max(counts) + 0.5)
-            if axis is not line[0]:
-                axis.sharey(line[0])
-                axis.tick_params(labelleft=style.narrow())
-        line[0].set_ylim(bottom=min(0.0, line[0].get_ylim()[0]))
+        )
+        _draw_errors(line[:-1], of_errors, list(titles), marks)
+        _draw_variances(line[-1], of_variances[of_variances["count"] == of_variances["count"].max()], marks)
         begun = f"\nfrom epoch {start}" if table["start"].nunique() > 1 else ""
         line[0].set_ylabel(f"{model}, width {width}{begun}\nerror above expert's")
-        part, axis = of[1][of[1]["count"] == of[1]["count"].max()], line[-1]
-        layers = sorted(int(layer) for layer in part["layer"].unique())
-        panels.bands(axis, layers)
-        for slot, (way, mark) in enumerate(marks.items()):
-            one = part[_of_way(part, way)]
-            series(axis, one, "ratio", mark, beside(axis, one["layer"], slot, len(marks)), ["seed"], floor=1e-3)
-        axis.set_xticks(layers)
-        values = part["ratio"].to_numpy(dtype=float)
-        values = np.clip(values[np.isfinite(values)], 1e-3, None)
-        panels.log_axis(axis, min([*values, 1.0]) / 1.4, max([*values, 1.0]) * 1.4)
-        axis.axhline(1, color="black", linewidth=0.6, zorder=1)
-    for top, title in zip(axes[0], [*titles.values(), "variance over\nexpert's"], strict=True):
-        top.set_title(title)
-    for bottom in axes[-1][:-1]:
-        bottom.set_xlabel("tasks")
-    axes[-1][-1].set_xlabel("layer")
-    sets = len(table["seed"].unique())
-    entries = [*(mark.handle() for mark in marks.values()), *handles(f"one of {sets} sets of experts, mean over tasks")]
-    legend(drawn, entries, 3)
+    for axis, title in zip(lines[0], [*titles.values(), "variance over\nexpert's"], strict=True):
+        axis.set_title(title)
+    for axis in lines[-1][:-1]:
+        axis.set_xlabel("tasks")
+    lines[-1][-1].set_xlabel("layer")
+    counts = sorted(table["count"].unique())
+    sizes = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    one = f"one of {table['seed'].nunique()} sets of {sizes} networks, mean over tasks"
+    legend(drawn, [*(mark.handle() for mark in marks.values()), *handles(one)], 3)
     return drawn
+
+
+def _draw_errors(
+    axes: Sequence[Axes], table: DataFrame, corrections: Sequence[tuple[str, str]], marks: Mapping[Way, Mark]
+) -> None:
+    """Draw the excess against the number of tasks, one panel for each correction, all on one scale."""
+    from onebasin.figures import panels, style
+    from onebasin.figures.series import beside, series
+
+    counts = sorted(table["count"].unique())
+    for axis in axes[1:]:
+        axis.sharey(axes[0])
+        axis.tick_params(labelleft=style.narrow())
+    for (correction, fitted), axis in zip(corrections, axes, strict=True):
+        part = table[(table["correction"] == correction) & (table["fitted"] == fitted)]
+        panels.bands(axis, counts)
+        for slot, (way, mark) in enumerate(marks.items()):
+            rows = part[_of_way(part, way)]
+            series(axis, rows, "excess", mark, beside(axis, rows["count"], slot, len(marks)), ["seed"])
+        axis.set_xticks(counts)
+        axis.set_xlim(min(counts) - 0.5, max(counts) + 0.5)
+    axes[0].set_ylim(bottom=min(0.0, 1.05 * table["excess"].min()))
+
+
+def _draw_variances(axis: Axes, table: DataFrame, marks: Mapping[Way, Mark]) -> None:
+    """Draw the ratio of variances by layer, on a logarithmic scale."""
+    from onebasin.figures import panels
+    from onebasin.figures.series import beside, series
+
+    layers = sorted(int(layer) for layer in table["layer"].unique())
+    low, high = (float(end) for end in (table["ratio"].min(), table["ratio"].max()))
+    floor = max(low, LEAST)
+    panels.bands(axis, layers)
+    for slot, (way, mark) in enumerate(marks.items()):
+        rows = table[_of_way(table, way)]
+        series(axis, rows, "ratio", mark, beside(axis, rows["layer"], slot, len(marks)), ["seed"], floor=floor)
+    axis.set_xticks(layers)
+    panels.log_axis(axis, min(floor, 1.0) / 1.4, max(high, 1.0) * 1.4, floor=LEAST if low < LEAST else None)
+    axis.axhline(1, color="black", linewidth=0.6, zorder=1)
 
 
 def _by_sets(table: DataFrame, value: str) -> DataFrame:
     """Return the mean of a column over the tasks on which each merged network was measured."""
     columns = [*(key for key in SUMMARY.keys.split() if key not in ("split", "metric")), "tasks", "seed"]
     return table.groupby(columns, sort=False, dropna=False)[value].mean().reset_index()
-
-
-Way = tuple[str, str, float | None, str]
 
 
 def _of_way(table: DataFrame, way: Way) -> Any:
