@@ -208,8 +208,8 @@ def _moved(study: Study, plain: Address, other: Address, at: int, epoch: int, me
     state = study.state({**other, "epoch": epoch})
     if method.name == "none":
         return state
-    ends = (study.state({**end, "epoch": at}) for end in (plain, other))
-    return study.symmetry.apply(study.match(*ends, method), state)
+    first, second = (study.state({**end, "epoch": at}) for end in (plain, other))
+    return study.symmetry.apply(study.match(first, second, method), state)
 
 
 VALUES = ("value", "easy", "hard")
@@ -286,10 +286,10 @@ def _when(row: Series) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean."""
+    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean. In one column
+    of a paper the largest width stands for all, and test errors for those of training.
+    """
     from textwrap import fill
-
-    import numpy as np
 
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, networks
@@ -297,9 +297,14 @@ def figure(table: DataFrame) -> Figure:
     from onebasin.prose import counted
 
     table = _gains(table[table["metric"] == "error"])
-    table = table.assign(now=table["epoch"] + table["further"], variant=[_variant(row) for _, row in table.iterrows()])
+    if style.narrow():
+        table = table[table["width"] == table.groupby("model")["width"].transform("max")]
+    # Under the name of each kind of mean, what it is.
+    kinds_of = {str(_variant(row)): _variant(row) for _, row in table.iterrows()}
+    names = [str(_variant(row)) for _, row in table.iterrows()]
+    table = table.assign(now=table["epoch"] + table["further"], variant=names)
     labels = style.method_labels(table)
-    variants = style.unique(table["variant"])
+    variants = list(kinds_of)
     epochs = sorted(table["epoch"].unique())
     marks = {
         epoch: style.Mark(f"mean at epoch {epoch}", style.OKABE_ITO[i % 6], style.MARKERS[i % 6])
@@ -310,7 +315,7 @@ def figure(table: DataFrame) -> Figure:
     # What is drawn: a column of the table, of a split, and the name of the row.
     kinds = (
         ("value", "test", "test error"),
-        ("value", "train", "train error"),
+        *([] if style.narrow() else [("value", "train", "train error")]),
         ("gain", "test", "gain of\ntest error"),
         ("barrier", "train", "error barrier"),
     )
@@ -327,7 +332,7 @@ def figure(table: DataFrame) -> Figure:
     for ((model, width), column, split, label), line in zip(rows, axes, strict=True):
         for axis, variant in zip(line, variants, strict=True):
             here = (table["model"] == model) & (table["width"] == width) & (table["split"] == split)
-            part = table[here & np.array([one == variant for one in table["variant"]])]
+            part = table[here & (table["variant"] == variant)]
             is_mean = part["network"] == "mean"
             grey_rows = part[~is_mean if column == "value" else is_mean]
             if column in ("value", "barrier"):
@@ -349,7 +354,7 @@ def figure(table: DataFrame) -> Figure:
             if column != "gain":
                 axis.set_ylim(bottom=0)
         line[0].set_ylabel(f"{model}, {width}\n{label}")
-    for (kind, shared, method), top, bottom in zip(variants, axes[0], axes[-1], strict=True):
+    for (kind, shared, method), top, bottom in zip(kinds_of.values(), axes[0], axes[-1], strict=True):
         title = f"child, {counted(shared, 'epoch')} shared" if kind == "child" else f"independent, {labels[method]}"
         top.set_title(fill(title, 17), pad=3)
         bottom.set_xlabel("epoch")
