@@ -286,8 +286,9 @@ def _when(row: Series) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean. In one column
-    of a paper the largest width stands for all, and test errors for those of training.
+    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean.
+
+    In one column of a paper the largest width stands for all, and test errors for those of training.
     """
     from textwrap import fill
 
