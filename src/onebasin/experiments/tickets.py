@@ -219,7 +219,11 @@ def finding(table: DataFrame) -> str:
         last = part[part["level"] == part["level"].max()]
         for rewind, rows in last.groupby("rewind", sort=True):
             begun = f", from epoch {rewind}," if last["rewind"].nunique() > 1 else ""
-            beside = rows[rows["test_disagreement"].notna()]
+            permuted = rows[rows["mask"] == "permuted"]
+            # Of all masks of others the permuted one that serves best.
+            serves = findings.best(permuted, "test_error")["method"] if len(permuted) else ""
+            told = rows["mask"].isin(["own", "again"]) | (rows["method"] == serves)
+            beside = rows[told & rows["test_disagreement"].notna()]
             sentences.append(
                 f"Of the test images, {name} trained again{begun} with {percent(rows['density'].mean())} of its "
                 f"weights misses {findings.each(rows, mask_of, 'test_error')}. With the own ticket of the source it "

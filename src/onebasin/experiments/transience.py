@@ -286,10 +286,11 @@ def _when(row: Series) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean."""
-    from textwrap import fill
+    """Draw, for each model and width, errors, gains and barriers by epoch: a column for each kind of mean.
 
-    import numpy as np
+    In one column of a paper the largest width stands for all, and test errors for those of training.
+    """
+    from textwrap import fill
 
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, networks
@@ -297,10 +298,14 @@ def figure(table: DataFrame) -> Figure:
     from onebasin.prose import counted
 
     table = _gains(table[table["metric"] == "error"])
-    variant: list[Any] = [_variant(row) for _, row in table.iterrows()]
-    table = table.assign(now=table["epoch"] + table["further"], variant=variant)
+    if style.narrow():
+        table = table[table["width"] == table.groupby("model")["width"].transform("max")]
+    # Under the name of each kind of mean, what it is.
+    kinds_of = {str(_variant(row)): _variant(row) for _, row in table.iterrows()}
+    names = [str(_variant(row)) for _, row in table.iterrows()]
+    table = table.assign(now=table["epoch"] + table["further"], variant=names)
     labels = style.method_labels(table)
-    variants = style.unique(table["variant"])
+    variants = list(kinds_of)
     epochs = sorted(table["epoch"].unique())
     marks = {
         epoch: style.Mark(f"mean at epoch {epoch}", style.OKABE_ITO[i % 6], style.MARKERS[i % 6])
@@ -311,12 +316,10 @@ def figure(table: DataFrame) -> Figure:
     # What is drawn: a column of the table, of a split, and the name of the row.
     kinds: tuple[tuple[str, str, str], ...] = (
         ("value", "test", "test error"),
-        ("value", "train", "train error"),
+        *([] if style.narrow() else [("value", "train", "train error")]),
         ("gain", "test", "gain of\ntest error"),
         ("barrier", "train", "error barrier"),
     )
-    if style.narrow():
-        kinds = (kinds[0], kinds[-1])
     heights = [1.15] * (len(kinds) * len(models))
     drawn, axes = panels.grid(len(heights), len(variants), heights, sharex=True, extra=0.5)
     rows = [(model, *kind) for model in models for kind in kinds]
@@ -330,7 +333,7 @@ def figure(table: DataFrame) -> Figure:
     for ((model, width), column, split, label), line in zip(rows, axes, strict=True):
         for axis, variant in zip(line, variants, strict=True):
             here = (table["model"] == model) & (table["width"] == width) & (table["split"] == split)
-            part = table[here & np.array([one == variant for one in table["variant"]])]
+            part = table[here & (table["variant"] == variant)]
             is_mean = part["network"] == "mean"
             grey_rows = part[~is_mean if column == "value" else is_mean]
             if column in ("value", "barrier"):
@@ -352,7 +355,7 @@ def figure(table: DataFrame) -> Figure:
             if column != "gain":
                 axis.set_ylim(bottom=0)
         line[0].set_ylabel(f"{model}, {width}\n{label}")
-    for (kind, shared, method), top, bottom in zip(variants, axes[0], axes[-1], strict=True):
+    for (kind, shared, method), top, bottom in zip(kinds_of.values(), axes[0], axes[-1], strict=True):
         title = f"child, {counted(shared, 'epoch')} shared" if kind == "child" else f"independent, {labels[method]}"
         top.set_title(fill(title, 17), pad=3)
         bottom.set_xlabel("epoch")
@@ -363,7 +366,7 @@ def figure(table: DataFrame) -> Figure:
     entries = [
         *(mark.handle() for mark in marks.values()),
         grey.handle(),
-        *([] if style.narrow() else gains),
+        *gains,
         panels.connected_handle(),
         *handles(f"one of {networks(table, ['a'])} and its child, or with another"),
     ]
