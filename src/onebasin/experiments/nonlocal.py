@@ -482,7 +482,7 @@ def _draw_errors(
             series(axis, rows, "excess", mark, beside(axis, rows["count"], slot, len(marks)), ["seed"])
         axis.set_xticks(counts)
         axis.set_xlim(min(counts) - 0.5, max(counts) + 0.5)
-    axes[0].set_ylim(bottom=min(0.0, 1.05 * table["excess"].min()))
+    axes[0].set_ylim(min(0.0, 1.08 * table["excess"].min()), 1.08 * table["excess"].max() or 1.0)
 
 
 def _draw_variances(axis: Axes, table: DataFrame, marks: Mapping[Way, Mark]) -> None:
