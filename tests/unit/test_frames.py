@@ -1,6 +1,6 @@
 """Methods for n networks recover what was planted, never lose to a reference, and keep every function."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -231,6 +231,18 @@ def test_sinkhorn_lowers_the_loss_and_keeps_functions():
     assert found.objectives[4, 9] == pytest.approx(-loss, rel=1e-5)
     for seed, permutation in found.permutations.items():
         symmetry.check(model, sym, permutation, states[seed], batch)
+
+
+def test_each_exchange_of_units_lowers_the_loss_half_way_between_networks():
+    model = FAMILIES["mlp"]()
+    sym = symmetry.discover(model, images(2))
+    states = {seed: state(build("mlp", shape=SHAPE, width=12, seed=seed), seed) for seed in (4, 2, 9)}
+    batch = images(200)
+    labels = torch.randint(10, (200,), generator=torch.Generator().manual_seed(0))
+    most = (0, 1, 2, 4, 100)
+    frames = [learned(sym, model, states, batch, labels, lr=0.2, exchanges=count) for count in most]
+    losses = [-sum(frame.objectives.values()) for frame in frames]
+    assert all(after < before for before, after in pairwise(losses)), losses
 
 
 @pytest.mark.parametrize("make", [Attention, Grouped, Residual])

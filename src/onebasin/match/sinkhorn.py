@@ -35,7 +35,7 @@ from onebasin.symmetry import Network, State, Symmetry, apply_soft, check_images
 START = 0.4  # logit of a unit's own place at the start, above the others
 JITTER = 0.01  # spread of all logits at the start
 COMPARED = 4, 1024  # mixtures, and images, on which permutations are compared
-TRIED = 8  # exchanges that are tried after each gradient
+TRIED = 16  # exchanges that are tried after each gradient; more cost more than a third of what learning takes
 
 Matrices = list[dict[str, Tensor]]
 
@@ -263,8 +263,11 @@ class _Learning:
         values = [matrix for one in matrices for matrix in one.values()]
         totals = [torch.zeros_like(value) for value in values]
         pairs = self._pairs()
-        images, labels = (tensor[: math.ceil(math.prod(COMPARED) / len(pairs))] for tensor in self.seen)
-        for pair in pairs:
+        count = math.ceil(math.prod(COMPARED) / len(pairs))
+        for index, pair in enumerate(pairs):
+            # Other images for each pair, as many in all as are compared.
+            chosen = torch.arange(index * count, (index + 1) * count, device=device) % len(self.seen[0])
+            images, labels = (tensor[chosen[: len(tensor)]] for tensor in self.seen)
             for moment in range(len(self.moved[0])):
                 soft = [self.moved[0][moment]]
                 soft += [
