@@ -35,7 +35,7 @@ from onebasin.symmetry import Network, State, Symmetry, apply_soft, check_images
 START = 0.4  # logit of a unit's own place at the start, above the others
 JITTER = 0.01  # spread of all logits at the start
 COMPARED = 4, 1024  # mixtures, and images, on which permutations are compared
-TRIED = 16  # exchanges that are tried after each gradient; more cost more than a third of what learning takes
+TRIED = 16  # exchanges that are tried after each gradient, so that all take at most half as long as learning
 
 Matrices = list[dict[str, Tensor]]
 
