@@ -81,7 +81,7 @@ def main() -> None:
                 start = time.process_time()
                 frame = match.sinkhorn(groups, states, model=module, images=images, labels=labels, seed=seed)
                 seconds = time.process_time() - start
-                moved = [groups.apply(permutation, states[number]) for number, permutation in frame.permutations.items()]
+                moved = [groups.apply(found, states[number]) for number, found in frame.permutations.items()]
                 curves = [barrier.measure(module, pair, line, splits) for pair in combinations(moved, 2)]
                 for split in splits:
                     here = {"version": arguments.version, "model": model["name"], "width": width, "networks": count}
@@ -92,8 +92,8 @@ def main() -> None:
                     }
                     rows.append({**here, "split": split, **heights, "seconds": seconds})
                     print(*(f"{value:.4g}" if isinstance(value, float) else value for value in rows[-1].values()))
-    found = pd.DataFrame(rows).groupby(COLUMNS, sort=False)
-    table = found[["error", "loss", "seconds"]].mean().assign(rows=found.size()).reset_index()
+    grouped = pd.DataFrame(rows).groupby(COLUMNS, sort=False)
+    table = grouped[["error", "loss", "seconds"]].mean().assign(rows=grouped.size()).reset_index()
     if arguments.table:
         new = not arguments.table.exists()
         table.to_csv(arguments.table, mode="a", header=new, index=False, float_format="%.6g", lineterminator="\n")

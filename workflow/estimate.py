@@ -44,8 +44,8 @@ MINUTES_MORE = 10
 COMPILATION_S = 60
 COMPILATION_MB = 2000
 
-# Images in all that sinkhorn sees while it tries exchanges of units, for each matching that a frame counts as: up to 90,000
-# in frames of 4 and of 10 networks of digits, more where more exchanges are kept.
+# Images that sinkhorn sees while it tries exchanges of units, for each matching that a frame counts as: up to 90,000 in
+# frames of 4 and of 10 networks of digits, more where more exchanges are kept.
 EXCHANGES = 500_000
 
 # A matching that takes a CPU no longer than this asks for no GPU.
