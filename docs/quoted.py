@@ -53,6 +53,7 @@ PAGES = {
     "docs/strong-connectivity.md": "strong",
     "docs/neighbours.md": "neighbours",
     "docs/evidence/digits-ten/README.md": "evidence/digits-ten",
+    "docs/evidence/digits-exchanges/README.md": "evidence/digits-exchanges",
     "docs/evidence/mnist-ten/README.md": "evidence/mnist-ten",
     "docs/evidence/mnist-512/README.md": "evidence/mnist-512",
 }  # and their studies

@@ -44,8 +44,9 @@ MINUTES_MORE = 10
 COMPILATION_S = 60
 COMPILATION_MB = 2000
 
-# Images in all that sinkhorn sees while it tries exchanges of units.
-EXCHANGES = 2_000_000
+# Images that sinkhorn sees while it tries exchanges of units, for each matching that a frame counts as: up to 90,000 in
+# frames of 4 and of 10 networks of digits, more where more exchanges are kept.
+EXCHANGES = 500_000
 
 # A matching that takes a CPU no longer than this asks for no GPU.
 MATCHED_ON_CPU_S = 600

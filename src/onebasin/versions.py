@@ -25,7 +25,7 @@ STAGES = {
     "merge_many": 2,
     "universe": 2,
     # Learned through the loss, for pairs and for frames.
-    "sinkhorn": 3,
+    "sinkhorn": 4,
     # Mixtures of networks, and what is measured of them.
     "mixtures": 1,
 }

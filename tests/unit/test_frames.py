@@ -1,6 +1,6 @@
 """Methods for n networks recover what was planted, never lose to a reference, and keep every function."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from onebasin import barrier, match, symmetry
 from onebasin.match import frank_wolfe
 from onebasin.match.comparison import Weights, compare
 from onebasin.match.doubly_stochastic import balance
+from onebasin.symmetry.axes import Atom
 
 SHAPE = (3, 8, 8)
 FAMILIES = {
@@ -233,6 +234,18 @@ def test_sinkhorn_lowers_the_loss_and_keeps_functions():
         symmetry.check(model, sym, permutation, states[seed], batch)
 
 
+def test_each_exchange_of_units_lowers_the_loss_half_way_between_networks():
+    model = FAMILIES["mlp"]()
+    sym = symmetry.discover(model, images(2))
+    states = {seed: state(build("mlp", shape=SHAPE, width=12, seed=seed), seed) for seed in (4, 2, 9)}
+    batch = images(200)
+    labels = torch.randint(10, (200,), generator=torch.Generator().manual_seed(0))
+    most = (0, 1, 2, 4, 100)
+    frames = [learned(sym, model, states, batch, labels, lr=0.2, exchanges=count) for count in most]
+    losses = [-sum(frame.objectives.values()) for frame in frames]
+    assert all(after < before for before, after in pairwise(losses)), losses
+
+
 @pytest.mark.parametrize("make", [Attention, Grouped, Residual])
 def test_sinkhorn_moves_blocks_and_what_lies_in_them(make):
     model = make()
@@ -302,3 +315,16 @@ def test_balanced_matrices_and_their_gradient():
     found = balance(logits, 400)
     assert torch.allclose(found.sum(1), torch.ones(2, 5).double()) and torch.allclose(found.sum(2), found.sum(1))
     assert torch.autograd.gradcheck(lambda values: balance(values, 400), (logits,), atol=1e-6)
+
+
+def test_soft_matrices_move_axes_in_one_order(monkeypatch):
+    """Else the last bits of what is learned depend on where units lie in memory."""
+    model = FAMILIES["mlp"]()
+    network, moved = state(model, 0), []
+    for shift in range(8):
+        monkeypatch.setattr(Atom, "__hash__", lambda one, shift=shift: one.order + shift)
+        sym = symmetry.discover(model, images(2), verify=False)
+        generator = torch.Generator().manual_seed(3)
+        soft = {name: torch.rand(1, size, size, generator=generator) for name, size in sym.sizes.items()}
+        moved.append(symmetry.apply_soft(sym, soft, network))
+    assert all(torch.equal(other[key], tensor) for other in moved for key, tensor in moved[0].items())

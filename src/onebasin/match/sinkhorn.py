@@ -5,7 +5,7 @@ logits, and the loss at random mixtures of the networks gives their gradient (Pe
 two networks). The start is what activations match. Without more, matrices stay soft: they average units, and lose at
 the assignment what they had gained. So every step adds noise to the logits (Mena et al. 2018, arXiv 1802.08665), which
 leaves a choice that holds only as far as it is clear. At the end each matrix is assigned to the nearest permutation,
-and pairs of units change places as long as that lowers the loss.
+and pairs of units change places as long as that lowers the loss half-way between networks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from onebasin.symmetry import Network, State, Symmetry, apply_soft, check_images
 START = 0.4  # logit of a unit's own place at the start, above the others
 JITTER = 0.01  # spread of all logits at the start
 COMPARED = 4, 1024  # mixtures, and images, on which permutations are compared
-TRIED = 8  # exchanges that are tried after each gradient
+TRIED = 16  # exchanges that are tried after each gradient, so that all take at most half as long as learning
 
 Matrices = list[dict[str, Tensor]]
 
@@ -53,7 +54,7 @@ def sinkhorn(
     noise: float = 0.1,
     batch_size: int = 256,
     concentration: float = 1.0,
-    exchanges: int = 20,
+    exchanges: int = 100,
     restarts: int = 1,
     n_images: int | None = None,
     seed: int = 0,
@@ -225,21 +226,24 @@ class _Learning:
 
     def midpoint(self, first: int, second: int) -> float:
         """Return the mean loss half-way between two networks."""
-        weights = [0.5 * (position in (first, second)) for position in range(len(self.moved))]
-        return sum(self._on([weights]))
+        return sum(self._on([self._half((first, second))]))
 
     def exchange(self, most: int) -> None:
-        """Let units of one network change places where that lowers the loss, those first that promise most of it."""
-        lowest = self.compared()
+        """Let units of one network change places where that lowers the loss half-way to the others.
+
+        Those go first that promise most of it. The mean over the simplex hardly tells how high single pairs lie.
+        """
+        losses = {pair: self.midpoint(*pair) for pair in self._pairs()}
         while most:
             improved = False
             for position, name, block, first, second in self._promising():
                 swap = self._swap(name, block, first, second)
                 kept = self.permutations[position], self.moved[position]
                 self._reorder(position, swap)
-                loss = self.compared()
-                if loss < lowest and most:
-                    lowest, most, improved = loss, most - 1, True
+                found = {pair: self.midpoint(*pair) for pair in losses if position in pair}
+                if most and sum(found.values()) < sum(losses[pair] for pair in found):
+                    losses |= found
+                    most, improved = most - 1, True
                 else:
                     self.permutations[position], self.moved[position] = kept
             if not improved:
@@ -258,14 +262,19 @@ class _Learning:
         ]
         values = [matrix for one in matrices for matrix in one.values()]
         totals = [torch.zeros_like(value) for value in values]
-        for points in self._points():
+        pairs = self._pairs()
+        count = math.ceil(math.prod(COMPARED) / len(pairs))
+        for index, pair in enumerate(pairs):
+            # Other images for each pair, as many in all as are compared.
+            chosen = torch.arange(index * count, (index + 1) * count, device=device) % len(self.seen[0])
+            images, labels = (tensor[chosen[: len(tensor)]] for tensor in self.seen)
             for moment in range(len(self.moved[0])):
                 soft = [self.moved[0][moment]]
                 soft += [
                     apply_soft(self.symmetry, one, states[moment])
                     for one, states in zip(matrices, self.moved[1:], strict=True)
                 ]
-                loss = self._loss(interpolate(soft, points), *self.seen)
+                loss = self._loss(interpolate(soft, self._half(pair)), images, labels)
                 for total, gradient in zip(
                     totals, torch.autograd.grad(loss, values, materialize_grads=True), strict=True
                 ):
@@ -294,6 +303,12 @@ class _Learning:
     def _reorder(self, position: int, permutation: Permutation) -> None:
         self.permutations[position] = permutation @ self.permutations[position]
         self.moved[position] = [self.symmetry.apply(permutation, state) for state in self.moved[position]]
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        return list(combinations(range(len(self.moved)), 2))
+
+    def _half(self, pair: tuple[int, int]) -> list[float]:
+        return [0.5 * (position in pair) for position in range(len(self.moved))]
 
     def _points(self) -> list[list[float]]:
         return _mixtures(COMPARED[0], len(self.moved), 1.0, seeding.generator("sinkhorn", self.seed, "compared"))

@@ -79,7 +79,7 @@ def _moved(symmetry: Symmetry, tensor: Tensor, terms: Sequence[Term], along: Seq
             return _moved(symmetry, plain, inner, along).index_select(axis, order)
     # Every axis is one atom now. Blocks move before what lies in them, whose matrices are those of the new places.
     held = [term for term in terms if isinstance(term, Atom)]
-    for item in sorted(set(held), key=lambda one: len(symmetry.parents(one))):
+    for item in sorted(dict.fromkeys(held), key=lambda one: len(symmetry.parents(one))):
         name = symmetry.name(item)
         for axis in [axis for axis, term in enumerate(held) if term is item]:
             if name is not None and name in along[axis]:
