@@ -342,7 +342,7 @@ def layerwise(tables: Any, residual: Any) -> list[Claim]:
             (", once networks are matched", "asked here", "activations"),
         )
     ]
-    whole, apart = ({"part": part, "layer": 20, "method": "activations"} for part in ("prefix", "blocks"))
+    whole, apart = ({"part": part, "layer": 22, "method": "activations"} for part in ("prefix", "blocks"))
     told, speaking = compared(residual.layerwise, "barrier", ["resnet20 8", "resnet20 16"], whole, apart)
     return [
         *claims,
@@ -393,13 +393,332 @@ def controls(tables: Any) -> list[Claim]:
     ]
 
 
-def claims(tables: SimpleNamespace, wide: SimpleNamespace, residual: SimpleNamespace) -> str:
+def transience(tables: Any) -> list[Claim]:
+    """Return what is said of training that goes on from a mean."""
+    paper, table = "Iyer, Dziugaite, Rolnick 2024", tables.transience
+    after = {"at once": 0, "after 1 epoch": 1, "in the end": 20}
+
+    def gain(width: int, further: int, shared: int | None = 1) -> Keys:
+        kind = {"kind": "child", "shared": shared} if shared else {"kind": "independent", "method": "activations"}
+        where = {"model": "mlp", "width": width, "network": "mean", "split": "test"}
+        return {**where, **kind, "epoch": 20, "further": further}
+
+    def end(network: str) -> Keys:
+        return {**gain(256, 20, None), "network": network, "split": "train"}
+
+    def told(further: int, column: str = "gain") -> str:
+        return "; ".join(
+            f"mlp {width}, {shared} shared: {estimate(table, column, gain(width, further, shared))}"
+            for width in (64, 256)
+            for shared in (1, 5)
+        )
+
+    children = [(width, shared) for width in (64, 256) for shared in (1, 5)]
+    lasting = {
+        name: [side(table, "gain", gain(width, k, n), 0.0) for width, n in children] for name, k in after.items()
+    }
+    return [
+        Claim(
+            "The mean of a network and its child has a lower error than each",
+            paper,
+            "",
+            f"Gain of test error, mean at epoch 20 of 40: {told(0)}",
+            lasting["at once"],
+            "transience",
+        ),
+        Claim(
+            "The gain is lost again when training goes on from the mean",
+            paper,
+            "",
+            f"After 20 epochs more: {told(20)}",
+            [-1 if value > 0 else 1 for value in lasting["in the end"]],
+            "transience",
+        ),
+        Claim(
+            "The gain lies in the hard examples",
+            paper,
+            "",
+            "On easy and on hard images: "
+            + "; ".join(
+                f"mlp {width}, {n} shared: {estimate(table, 'gain_easy', gain(width, 0, n))} and "
+                f"{estimate(table, 'gain_hard', gain(width, 0, n))}"
+                for width, n in children
+            ),
+            [_above(table, "gain_hard", "gain_easy", gain(width, 0, n)) for width, n in children],
+            "transience",
+        ),
+        Claim(
+            "What goes on from the mean of aligned independent networks stays connected to both",
+            "asked here",
+            "",
+            f"mlp 256, error barriers in the end: {estimate(table, 'barrier', end('a'))} and "
+            f"{estimate(table, 'barrier', end('b'))}; of the two: {estimate(table, 'barrier', end('mean'))}",
+            [-side(table, "barrier", end(network), CONNECTED) for network in "ab"],
+            "transience",
+        ),
+    ]
+
+
+def _above(table: Any, first: str, second: str, keys: Keys) -> int:
+    """Return on which side of one column another one lies: 1 above, -1 below, 0 where the intervals meet."""
+    (_, low, high), (_, least, most) = (bounds(table, column, keys) for column in (first, second))
+    return int(low > most) - int(high < least)
+
+
+def nonlocal_merging(merged: Any) -> list[Claim]:
+    """Return what is said of experts of several tasks."""
+    paper, table = arxiv("2410.12766", "Non-local merging"), vars(merged)["nonlocal"]
+    widths = ["mlp 64", "mlp 256", "mlp 1024", "cnn 8"]
+
+    def experts(count: int, method: str, correction: str, origin: str = "independent") -> Keys:
+        fitted = {"none": "none", "repair": "all", "task": "own"}[correction]
+        where = {"origin": origin, "merge": "mean", "method": method}
+        return {**where, "correction": correction, "fitted": fitted, "count": count}
+
+    def change(count: int, name: str) -> Keys:
+        return {**of(name), **experts(count, "merge-activations", "task")}
+
+    frame = "merge-activations"
+    fails, failing = compared(
+        table, "excess", widths, experts(2, frame, "none", "common"), experts(2, frame, "none"), 1
+    )
+    task, by_task = compared(table, "excess", widths, experts(2, frame, "repair"), experts(2, frame, "task"))
+    needed = {
+        count: "; ".join(f"{name}: {estimate(table, 'change', change(count, name))}" for name in widths[:3])
+        for count in (2, 4)
+    }
+    decided = [
+        *(-side(table, "change", change(2, name), 0.0) for name in ("mlp 64", "mlp 256")),
+        -1 if side(table, "change", change(2, "mlp 1024"), 0.0) < 0 else 1,
+    ]
+    wide = -1 if side(table, "change", change(4, "mlp 1024"), 0.0) < 0 else 1
+    return [
+        Claim(
+            "Experts of other starts merge worse than those of one start, after a permutation too",
+            paper,
+            "",
+            f"Two tasks, test error above the experts', common to independent starts, aligned: {fails}",
+            failing,
+            "nonlocal",
+        ),
+        Claim(
+            "With the statistics of each task's expert they merge better than with REPAIR",
+            paper,
+            "",
+            f"Two tasks, independent starts, aligned, REPAIR to TACT: {task}",
+            by_task,
+            "nonlocal",
+        ),
+        Claim(
+            "With these statistics alignment matters up to width 256, and no longer at 1024",
+            "trials of this study",
+            "",
+            f"What alignment changes, two tasks: {needed[2]}",
+            decided,
+            "nonlocal",
+        ),
+        Claim(
+            "The same for four tasks",
+            "asked here",
+            "",
+            f"What alignment changes, four tasks: {needed[4]}",
+            [*(-side(table, "change", change(4, name), 0.0) for name in ("mlp 64", "mlp 256")), wide],
+            "nonlocal",
+        ),
+    ]
+
+
+def splits(tables: Any) -> list[Claim]:
+    """Return what is said of networks that saw parts of the data."""
+    paper, table = arxiv("2407.05385", "CCA merge"), tables.splits
+    ways = {"halves": ("equal", 2), "80/20 by class": ("classes", 2), "Dirichlet(0.5)": ("dirichlet", 2)}
+
+    def networks(way: str, network: str, start: str = "independent", **matched: str) -> Keys:
+        by, number = ways[way]
+        how = {"method": "none", "correction": "none", **matched}
+        where = {"model": "mlp", "width": 128}
+        return {**where, "by": by, "number": number, "start": start, "network": network, **how}
+
+    def against(first: Mapping[str, Keys], second: Mapping[str, Keys], wanted: int = -1) -> tuple[str, list[int]]:
+        told = [
+            f"{way}: {estimate(table, 'value', first[way])} to {estimate(table, 'value', second[way])}" for way in ways
+        ]
+        return "; ".join(told), [wanted * side(table, "value", second[way], first[way]) for way in ways]
+
+    best = {"method": "activations", "correction": "repair"}
+    plain = {way: networks(way, "mean") for way in ways}
+    matched = {way: networks(way, "mean", **best) for way in ways}
+    alone = {way: networks(way, "alone") for way in ways}
+    together = {way: networks(way, "ensemble") for way in ways}
+    common = {way: networks(way, "mean", "common") for way in ways}
+    of_plain, plain_side = against(plain, matched)
+    of_alone, alone_side = against(alone, matched)
+    of_ensemble, ensemble_side = against(matched, together)
+    of_common, common_side = against(matched, common)
+    return [
+        Claim(
+            "Networks of disjoint parts merge better once they are matched",
+            paper,
+            "by CCA, where permutations fail",
+            f"mlp 128, test error of the plain mean to the matched one with REPAIR: {of_plain}",
+            plain_side,
+            "splits",
+        ),
+        Claim(
+            "Their matched mean errs less than each alone",
+            "asked here",
+            "",
+            f"mlp 128, one alone to the matched mean: {of_alone}",
+            alone_side,
+            "splits",
+        ),
+        Claim(
+            "Their ensemble errs less than the matched mean",
+            "asked here",
+            "",
+            f"mlp 128, matched mean to ensemble: {of_ensemble}",
+            ensemble_side,
+            "splits",
+        ),
+        Claim(
+            "From one start the plain mean errs less than the matched one from several",
+            "asked here",
+            "",
+            f"mlp 128, matched mean of several starts to the plain one of one: {of_common}",
+            common_side,
+            "splits",
+        ),
+    ]
+
+
+def linear(tables: Any) -> list[Claim]:
+    """Return what is said of linear maps in place of permutations."""
+    paper, table = arxiv("2407.05385", "CCA merge"), tables.linear
+    networks = ["mlp 32", "mlp 128", "cnn 8"]
+
+    def merged(alignment: str, count: int, what: str = "mean") -> Keys:
+        return {"correction": "none", "alignment": alignment, "what": what, "count": count}
+
+    few, of_few = compared(table, "excess", networks, merged("permutation", 2), merged("cca", 2))
+    four, of_four = compared(table, "excess", networks, merged("permutation", 4), merged("cca", 4))
+    more, of_more = compared(table, "excess", networks, merged("cca", 2), merged("cca", 4))
+    alone = {name: {**of(name), **merged("cca", 1, "alone")} for name in networks}
+    return [
+        Claim(
+            "Two networks merge better by CCA than by permutations",
+            paper,
+            "",
+            f"Test error of the mean above that of the networks, permutation to CCA: {few}",
+            of_few,
+            "linear",
+        ),
+        Claim(
+            "So do more, where permutations collapse",
+            paper,
+            "",
+            f"Four networks: {four}",
+            of_four,
+            "linear",
+        ),
+        Claim(
+            "By CCA, accuracy hardly falls with their number",
+            paper,
+            "",
+            f"Two networks to four: {more}",
+            [
+                -1
+                if side(table, "excess", {**of(name), **merged("cca", 4)}, {**of(name), **merged("cca", 2)}) > 0
+                else 1
+                for name in networks
+            ],
+            "linear",
+        ),
+        Claim(
+            "The map is no symmetry: the mapped network alone errs more",
+            "asked here",
+            "",
+            "; ".join(f"{name}: {estimate(table, 'excess', keys)}" for name, keys in alone.items()),
+            [side(table, "excess", keys, 0.0) for keys in alone.values()],
+            "linear",
+        ),
+    ]
+
+
+def tickets(rewound: Any) -> list[Claim]:
+    """Return what is said of masks that were permuted."""
+    paper, table = arxiv("2505.05143", "Sparse re-basin"), rewound.tickets
+
+    def ticket(mask: str, rewind: int, method: str = "none", width: int = 128) -> Keys:
+        return {"model": "mlp", "width": width, "level": 4, "rewind": rewind, "mask": mask, "method": method}
+
+    widths, epochs = (32, 128), (0, 1, 5, 10)
+    pairs = [(ticket("again", 1, width=width), ticket("permuted", 1, "activations", width)) for width in widths]
+    alone = [(ticket("own", 1, width=width), ticket("permuted", 1, "activations", width)) for width in widths]
+    permuted = [[ticket("permuted", epoch, "activations", width) for epoch in epochs] for width in widths]
+    own = [[ticket("own", epoch, width=width) for epoch in epochs] for width in widths]
+
+    def told(column: str, both: list[tuple[Keys, Keys]]) -> str:
+        return "; ".join(
+            f"mlp {first['width']}: {estimate(table, column, first)} to {estimate(table, column, second)}"
+            for first, second in both
+        )
+
+    def by_epoch(rows: list[list[Keys]]) -> str:
+        return "; ".join(
+            f"mlp {keys[0]['width']}: " + ", ".join(estimate(table, "test_error", one) for one in keys) for keys in rows
+        )
+
+    return [
+        Claim(
+            "Permuted tickets of two networks are less alike than own ones",
+            paper,
+            "disagreement .107 (permuted), .035 (own)",
+            f"Rewound to epoch 1, sparsest level, own again to permuted: {told('test_disagreement', pairs)}",
+            [side(table, "test_disagreement", second, first) for first, second in pairs],
+            "tickets",
+        ),
+        Claim(
+            "Each permuted ticket errs more than an own one",
+            paper,
+            "",
+            f"Own to permuted: {told('test_error', alone)}",
+            [side(table, "test_error", second, first) for first, second in alone],
+            "tickets",
+        ),
+        Claim(
+            "The ensemble of permuted tickets errs less than that of own ones",
+            paper,
+            "",
+            f"Own again to permuted: {told('test_ensemble_error', pairs)}",
+            [side(table, "test_ensemble_error", first, second) for first, second in pairs],
+            "tickets",
+        ),
+        Claim(
+            "Rewound to epoch 0, neither own nor permuted masks serve",
+            paper,
+            "",
+            f"Permuted, rewound to epochs 0, 1, 5 and 10: {by_epoch(permuted)}; own: {by_epoch(own)}",
+            [side(table, "test_error", rows[0], later) for rows in (*permuted, *own) for later in rows[1:]],
+            "tickets",
+        ),
+    ]
+
+
+def claims(
+    tables: SimpleNamespace,
+    wide: SimpleNamespace,
+    residual: SimpleNamespace,
+    merged: SimpleNamespace,
+    rewound: SimpleNamespace,
+) -> str:
     """Return the table of all claims.
 
     Args:
         tables: of studies/neighbours.yaml, by their names (see ``quoted.names``).
         wide: of studies/neighbours-wide.yaml.
         residual: of studies/neighbours-residual.yaml.
+        merged: of studies/nonlocal.yaml.
+        rewound: of studies/tickets.yaml.
     """
     found = [
         *star(tables),
@@ -407,6 +726,11 @@ def claims(tables: SimpleNamespace, wide: SimpleNamespace, residual: SimpleNames
         *mechanism(tables, wide),
         *layerwise(tables, residual),
         *controls(tables),
+        *transience(tables),
+        *nonlocal_merging(merged),
+        *splits(tables),
+        *linear(tables),
+        *tickets(rewound),
     ]
     head = "| claim | paper | published | here | verdict | shown |\n|---|---|---|---|---|---|\n"
     return head + "".join(claim.row() for claim in found)
