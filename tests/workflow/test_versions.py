@@ -2,8 +2,8 @@
 
 Processors round otherwise, and training magnifies that until a unit is matched to another one. So results are kept as
 they came on several, and those of today are near one of them. `ONEBASIN_GOLDEN=write pytest
-tests/workflow/test_versions.py` writes them anew, after a version was raised; `ONEBASIN_GOLDEN=add` adds those of a
-processor that is new, after the same commit passed on another one.
+tests/workflow/test_versions.py` writes those of experiments whose version was raised, and of new ones;
+`ONEBASIN_GOLDEN=add` adds all others of a processor that is new, after the same commit passed on another one.
 """
 
 import json
@@ -40,11 +40,12 @@ def today(study, history, pruned, transport):
         path = next(place / f"tables/{name}.csv" for place in places if (place / f"tables/{name}.csv").exists())
         found[name] = {"version": room.version, **summary(path, name)}
     if how := os.environ.get("ONEBASIN_GOLDEN"):
-        known = json.loads(GOLDEN.read_text()) if how == "add" else {}
+        known = json.loads(GOLDEN.read_text())
         for name, now in found.items():
-            then = known.setdefault(name, {**now, "means": []})
-            if not any(near(now["means"], means) for means in then["means"]):
-                then["means"].append(now["means"])
+            if name not in known or known[name]["version"] != now["version"]:
+                known[name] = {**now, "means": [now["means"]]}
+            elif how == "add" and not any(near(now["means"], means) for means in known[name]["means"]):
+                known[name]["means"].append(now["means"])
         GOLDEN.write_text(json.dumps(known, indent=1) + "\n")
     return found
 
