@@ -84,6 +84,11 @@ def test_the_stable_rank_is_that_of_the_singular_values():
     values = torch.linalg.svdvals(weight.flatten(1).double())
     assert stable_rank(weight) == pytest.approx(float((values**2).sum() / values[0] ** 2))
     assert stable_rank(torch.eye(5)) == pytest.approx(5) and stable_rank(torch.ones(4, 7)) == pytest.approx(1)
+    wide = torch.randn(100, 300, generator=torch.Generator().manual_seed(1))
+    values = torch.linalg.svdvals(wide.double())
+    assert stable_rank(wide) == pytest.approx(float((values**2).sum() / values[0] ** 2), rel=1e-12)
+    assert stable_rank(torch.eye(100)) == pytest.approx(100) and stable_rank(torch.ones(90, 70)) == pytest.approx(1)
+    assert stable_rank(torch.zeros(100, 100)) != stable_rank(torch.zeros(100, 100)), "there is none"
 
 
 def test_a_random_direction_is_half_as_long_as_the_way_in_every_parameter():

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 from torch.nn import functional
 
+from onebasin import seeding
 from onebasin.landscape.evaluate import BATCH_SIZE
 from onebasin.landscape.interpolate import State, interpolate
 from onebasin.symmetry import Network
@@ -153,4 +155,10 @@ def stable_rank(weight: Tensor) -> float:
     """
     rows = weight.flatten(1).double()
     gram = rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
-    return float(gram.diagonal().sum() / torch.linalg.eigvalsh(gram)[-1])
+    if len(gram) < 64 or not gram.any():
+        largest = torch.linalg.eigvalsh(gram)[-1]
+    else:
+        # All eigenvalues of wide layers take minutes, and the largest one seconds.
+        start = torch.randn(len(gram), dtype=torch.float64, generator=seeding.generator("stable rank"))
+        (largest,) = eigsh(gram.cpu().numpy(), k=1, v0=start.numpy(), return_eigenvectors=False)
+    return float(gram.diagonal().sum() / largest)
