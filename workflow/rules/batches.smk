@@ -470,6 +470,7 @@ class Measurement:
     def versions(self, wildcards):
         """The versions of what it does."""
         used = [settings["algorithm"] for settings in self.methods(wildcards) + self.frames(wildcards)]
+        used += config[self.room.name][self.needs.algorithms] if self.needs.algorithms else []
         return [self.room.version, *map(versions.of, ["mixtures", *used])]
 
     def of_levels(self, items, wildcards):

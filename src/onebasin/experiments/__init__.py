@@ -65,6 +65,7 @@ class Needs:
         permutations: stages at which permutations of all pairs were found.
         strong: whether it looks at strong paths, in the frame of a third network.
         frames: whether it gets the common frames.
+        algorithms: the key of its section that names algorithms besides those of methods and frames.
         data: the data sets that it gets, of "first", "second", "butterfly" and "transience"; "tasks" for those of all
             tasks.
         unread: keys of its section that its measurement does not read.
@@ -84,6 +85,7 @@ class Needs:
     permutations: tuple[str, ...] = ()
     strong: bool = False
     frames: bool = False
+    algorithms: str = ""
     data: tuple[str, ...] = ("first",)
     unread: tuple[str, ...] = ("widths",)
     parts: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ NEEDS = Needs(
     purpose="a source and two networks that are held out",
     widths="star.widths",
     corrected=False,
+    algorithms="means",
     states=("last", "stars"),
     unread=("widths", "seeds", "align", "every", "beta", "length", "weight_decay", "warm_start"),
     parts=("methods",),
