@@ -240,9 +240,15 @@ def butterfly(tables: Any) -> list[Claim]:
 def mechanism(tables: Any, wide: Any) -> list[Claim]:
     """Return what is said of the fall of barriers without a permutation."""
     paper = arxiv("2510.08023", "Do we really need permutations?")
-    widest, plain = of("mlp 4096"), {"kind": "none", "method": "none"}
-    error, calibrated = ({**widest, **plain, "metric": metric} for metric in ("error", "loss_calibrated"))
-    by_activations = {**widest, "kind": "matched", "method": "activations", "metric": "loss_calibrated"}
+    widest = ["mlp 1024", "mlp 4096", "mlp-decay-1e-4 1024", "mlp-decay-3e-3 1024"]
+    matched = {"kind": "matched", "method": "activations", "metric": "loss_calibrated"}
+
+    def plain_of(name: str, metric: str = "error") -> Keys:
+        return {**of(name), "kind": "none", "method": "none", "metric": metric}
+
+    def calibrated(name: str) -> tuple[Keys, Keys]:
+        return plain_of(name, "loss_calibrated"), {**of(name), **matched}
+
     decayed = "mlp-decay-1e-4 1024", "mlp-decay-1e-3 1024", "mlp-decay-3e-3 1024", "mlp-decay-1e-2 1024"
 
     def share(metric: str, name: str) -> list[float]:
@@ -268,17 +274,20 @@ def mechanism(tables: Any, wide: Any) -> list[Claim]:
             "Wide networks are connected without a permutation",
             paper,
             "MNIST, MLP 16 times as wide, error barrier .005 (matched 0)",
-            f"mlp 4096: {estimate(wide.mechanism, 'barrier', error)}",
-            [-side(wide.mechanism, "barrier", error, CONNECTED)],
+            "; ".join(f"{name}: {estimate(wide.mechanism, 'barrier', plain_of(name))}" for name in widest),
+            [-side(wide.mechanism, "barrier", plain_of(name), CONNECTED) for name in widest],
             "mechanism",
         ),
         Claim(
             "With calibrated temperatures, their mean is as good as that of matched networks",
             paper,
             "VGG-11, error barrier .013 (matched .070); ResNet-20 .027 (.051)",
-            f"mlp 4096, calibrated loss: {estimate(wide.mechanism, 'barrier', calibrated)}; "
-            f"matched: {estimate(wide.mechanism, 'barrier', by_activations)}",
-            [-1 if side(wide.mechanism, "barrier", calibrated, by_activations) > 0 else 1],
+            "Calibrated loss, and matched: "
+            + "; ".join(
+                f"{name}: {', '.join(estimate(wide.mechanism, 'barrier', keys) for keys in calibrated(name))}"
+                for name in widest
+            ),
+            [-1 if side(wide.mechanism, "barrier", *calibrated(name)) > 0 else 1 for name in widest],
             "mechanism",
         ),
         Claim(
@@ -287,7 +296,7 @@ def mechanism(tables: Any, wide: Any) -> list[Claim]:
             "",
             "; ".join(f"{name}: {prose.estimate(*values)}" for name, values in shares.items())
             + f"; of the loss, mlp 4096: {prose.estimate(*share('loss', 'mlp 4096'))}",
-            [int(low > 0.5) - int(high < 0.5) for _, low, high in [shares["mlp 4096"]]],
+            [int(low > 0.5) - int(high < 0.5) for _, low, high in shares.values()],
             "mechanism",
         ),
         Claim(
@@ -328,7 +337,7 @@ def layerwise(tables: Any, residual: Any) -> list[Claim]:
         Claim(
             f"One layer alone meets no barrier{after}",
             paper,
-            "none, for most layers",
+            published,
             "The worst of four layers: " + "; ".join(worst(name, method) for name in networks),
             [
                 -side(table, "barrier", alone(name, layer, method), CONNECTED)
@@ -337,9 +346,9 @@ def layerwise(tables: Any, residual: Any) -> list[Claim]:
             ],
             "layerwise",
         )
-        for after, paper, method in (
-            ("", arxiv("2307.06966", "Adilova et al. 2024"), "none"),
-            (", once networks are matched", "asked here", "activations"),
+        for after, paper, published, method in (
+            ("", arxiv("2307.06966", "Adilova et al. 2024"), "none, for most layers", "none"),
+            (", once networks are matched", "asked here", "", "activations"),
         )
     ]
     whole, apart = ({"part": part, "layer": 22, "method": "activations"} for part in ("prefix", "blocks"))

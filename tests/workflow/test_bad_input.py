@@ -604,7 +604,8 @@ def test_what_a_config_leaves_out_is_that_of_the_default_study(default, plain, m
     config["models"] = [{"name": "mlp", "family": "mlp", "widths": [8]}]
     validation.check(config, ROOT)
     assert config["training"] == {**default["training"], "lr": 0.1}
-    assert config["models"][0] == {**MLP, "widths": [8], "norm": "none", "hidden": [1, 1, 1], "training": {}}
+    filled = {"norm": "none", "hidden": [1, 1, 1], "training": {}, "asymmetric": {"share": 0, "spread": 1}}
+    assert config["models"][0] == {**MLP, "widths": [8], **filled}
     assert config["cycles"] == default["cycles"] and config["seeds"] == [0, 1, 2]
 
 

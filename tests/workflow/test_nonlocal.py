@@ -89,11 +89,13 @@ def test_by_task_the_variance_of_every_layer_is_that_of_the_expert(rows):
 
 def test_the_same_again_makes_the_same_bytes_from_what_is_finished(finished, tmp_path):
     place = finished.copy(tmp_path / "workplace")
-    before = (place.results / "tables/nonlocal.csv").read_bytes()
+    table = place.results / "tables/nonlocal.csv"
+    before = table.read_bytes()
+    table.unlink()
     gone = place.results / "networks/mlp/width8/seed0/tasks/digits-rotated/start1/epoch2.safetensors"
     gone.unlink()
     (place.results / "measurements/nonlocal/mlp/width8/none.csv").unlink()
     place.snakemake("nonlocal", *place.configure(CONFIG))
     log = (place.results / "logs/train_experts/mlp/width8/all.log").read_text()
     assert "made {}, found {'network': 18}" in log
-    assert (place.results / "tables/nonlocal.csv").read_bytes() == before
+    assert table.read_bytes() == before

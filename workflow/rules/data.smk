@@ -54,8 +54,8 @@ for name, section in OTHERS.items():
             "../../envs/onebasin.yaml"
         threads: 1
         resources:
-            runtime=WORK["second_data"].runtime,
-            mem_mb=WORK["second_data"].mem_mb,
+            runtime=WORK[f"{name}_data"].runtime,
+            mem_mb=WORK[f"{name}_data"].mem_mb,
             gpu=0,
         params:
             data=data_settings() | stable(config[section]["data"]),
