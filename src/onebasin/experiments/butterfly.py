@@ -207,7 +207,7 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
             permutation = study.match(parents[a], end, method)
             moved = study.symmetry.apply(permutation, end)
             found |= {"fixed_points": fixed_points(permutation), "chance": chance(permutation)}
-        squares = [(parents[a][key] - moved[key]).double().square().sum() for key in study.symmetry.parameters]
+        squares = [(parents[a][key] - moved[key]).double().square().sum() for key in sorted(study.symmetry.parameters)]
         about = {**study.configuration, **left, **method.columns, "a": a, "b": b}
         about |= {"distance": float(sum(squares)) ** 0.5, **found}
         yield from barriers(study.curve((parents[a], moved), about))
