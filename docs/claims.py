@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -57,11 +57,15 @@ def estimate(table: Any, column: str, keys: Keys) -> str:
     return prose.estimate(*bounds(table, column, keys))
 
 
+def apart(first: Sequence[float], second: Sequence[float]) -> int:
+    """Return on which side of another interval one lies, each with its mean: -1 below, 1 above, 0 where they meet."""
+    return int(first[1] > second[2]) - int(first[2] < second[1])
+
+
 def side(table: Any, column: str, first: Keys, second: Keys | float) -> int:
-    """Return on which side of another one, or of a number, an interval lies: -1 below, 1 above, 0 where they meet."""
-    _, low, high = bounds(table, column, first)
-    ends = (second, second) if isinstance(second, float) else bounds(table, column, second)[1:]
-    return int(low > ends[1]) - int(high < ends[0])
+    """Return on which side of another one, or of a number, the interval of an estimate lies (see ``apart``)."""
+    other = [second] * 3 if isinstance(second, float) else bounds(table, column, second)
+    return apart(bounds(table, column, first), other)
 
 
 def arxiv(number: str, name: str) -> str:
@@ -191,7 +195,7 @@ def butterfly(tables: Any) -> list[Claim]:
         ways = [(None, 1.0), (0.1, 1.0), (1e-3, 1.0), (1e-6, 1.0), (0.1, 0.0)]
         return [side(table, "change", child(*way, epoch, method), 0.0) for way in ways for epoch in (0, 1, 5)]
 
-    apart = {"kind": "independent", "method": "none"}
+    independent = {"kind": "independent", "method": "none"}
     one = child(0.1, 0.0)
     moments = [child(0.1, epoch=epoch) for epoch in (0, 1, 5)]
     sizes = [child(sigma) for sigma in (0.1, 1e-3, 1e-6)]
@@ -201,8 +205,8 @@ def butterfly(tables: Any) -> list[Claim]:
             "One changed weight at initialisation is enough for a barrier like that of independent networks",
             paper,
             "of the same size",
-            f"mlp 64: {estimate(table, 'barrier', one)}; independent: {estimate(table, 'barrier', apart)}",
-            [side(table, "barrier", one, apart)],
+            f"mlp 64: {estimate(table, 'barrier', one)}; independent: {estimate(table, 'barrier', independent)}",
+            [side(table, "barrier", one, independent)],
             "butterfly",
         ),
         Claim(
@@ -230,7 +234,7 @@ def butterfly(tables: Any) -> list[Claim]:
             f"mlp 64: learned through the loss, permutations lower {sum(value < 0 for value in learned)} of "
             f"{len(learned)} barriers and raise {sum(value > 0 for value in learned)}, by activations "
             f"{sum(value < 0 for value in by_activations)} and {sum(value > 0 for value in by_activations)}; those of "
-            f"independent networks learned ones change by {estimate(table, 'change', {**apart, 'method': 'learned'})}",
+            f"independent networks learned ones change by {estimate(table, 'change', {**independent, 'method': 'learned'})}",
             [-1 if min(learned + by_activations) < 0 else 1],
             "butterfly",
         ),
@@ -267,7 +271,7 @@ def mechanism(tables: Any, wide: Any) -> list[Claim]:
                 for which in ("linear", "exponential")
             )
             told.append(f"{name}, {kind}: {prose.estimate(*linear)} and {prose.estimate(*exponential)}")
-            mixing.append(wanted * (int(linear[1] > exponential[2]) - int(linear[2] < exponential[1])))
+            mixing.append(wanted * apart(linear, exponential))
     shares = {name: share("error", name) for name in ("mlp 64", "mlp 256", "mlp 1024", "mlp 4096")}
     return [
         Claim(
@@ -351,8 +355,8 @@ def layerwise(tables: Any, residual: Any) -> list[Claim]:
             (", once networks are matched", "asked here", "", "activations"),
         )
     ]
-    whole, apart = ({"part": part, "layer": 22, "method": "activations"} for part in ("prefix", "blocks"))
-    told, speaking = compared(residual.layerwise, "barrier", ["resnet20 8", "resnet20 16"], whole, apart)
+    whole, blocks = ({"part": part, "layer": 22, "method": "activations"} for part in ("prefix", "blocks"))
+    told, speaking = compared(residual.layerwise, "barrier", ["resnet20 8", "resnet20 16"], whole, blocks)
     return [
         *claims,
         Claim(
@@ -453,7 +457,10 @@ def transience(tables: Any) -> list[Claim]:
                 f"{estimate(table, 'gain_hard', gain(width, 0, n))}"
                 for width, n in children
             ),
-            [_above(table, "gain_hard", "gain_easy", gain(width, 0, n)) for width, n in children],
+            [
+                apart(*(bounds(table, f"gain_{kind}", gain(width, 0, n)) for kind in ("hard", "easy")))
+                for width, n in children
+            ],
             "transience",
         ),
         Claim(
@@ -466,12 +473,6 @@ def transience(tables: Any) -> list[Claim]:
             "transience",
         ),
     ]
-
-
-def _above(table: Any, first: str, second: str, keys: Keys) -> int:
-    """Return on which side of one column another one lies: 1 above, -1 below, 0 where the intervals meet."""
-    (_, low, high), (_, least, most) = (bounds(table, column, keys) for column in (first, second))
-    return int(low > most) - int(high < least)
 
 
 def nonlocal_merging(merged: Any) -> list[Claim]:

@@ -235,6 +235,30 @@ def rooms() -> dict[str, Room]:
     return {room.name: room for _, room in sorted(found, key=lambda item: (item[0], item[1].name))}
 
 
+def own_networks() -> dict[str, Any]:
+    """Return the settings of an experiment that trains networks of its own: on which data, and how."""
+    return {
+        "data": {
+            "description": "The data set on which its networks are trained; it lies in `data.data_dir`.",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "name": {"description": "Its name; same for that of the study.", "$ref": "#/$defs/second_data_set"},
+                "label_noise": {
+                    "description": "Share of its training images with a wrong label; same for that of the study.",
+                    "anyOf": [{"enum": ["same"]}, {"type": "number", "minimum": 0, "maximum": 1}],
+                },
+            },
+        },
+        "training": {
+            "description": "What its networks are trained with in place of what stands in `training` and with the "
+            "models.",
+            "type": "object",
+            "$ref": "#/properties/training",
+        },
+    }
+
+
 def widths(description: str) -> dict[str, Any]:
     """Return the schema of a list of widths."""
     return {

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, WHOLE, Column
-from onebasin.experiments import Counts, Needs, Row, widths
+from onebasin.experiments import Counts, Needs, Row, own_networks, widths
 from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
@@ -89,23 +89,7 @@ SETTINGS: dict[str, Any] = {
         "type": "array",
         "items": {"$ref": "#/properties/matching/items"},
     },
-    "data": {
-        "description": "The data set on which its networks are trained; it lies in `data.data_dir`.",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "name": {"description": "Its name; same for that of the study.", "$ref": "#/$defs/second_data_set"},
-            "label_noise": {
-                "description": "Share of its training images with a wrong label; same for that of the study.",
-                "anyOf": [{"enum": ["same"]}, {"type": "number", "minimum": 0, "maximum": 1}],
-            },
-        },
-    },
-    "training": {
-        "description": "What its networks are trained with in place of what stands in `training` and with the models.",
-        "type": "object",
-        "$ref": "#/properties/training",
-    },
+    **own_networks(),
 }
 LEFT = (
     Column(
