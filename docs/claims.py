@@ -234,7 +234,8 @@ def butterfly(tables: Any) -> list[Claim]:
             f"mlp 64: learned through the loss, permutations lower {sum(value < 0 for value in learned)} of "
             f"{len(learned)} barriers and raise {sum(value > 0 for value in learned)}, by activations "
             f"{sum(value < 0 for value in by_activations)} and {sum(value > 0 for value in by_activations)}; those of "
-            f"independent networks learned ones change by {estimate(table, 'change', {**independent, 'method': 'learned'})}",
+            "independent networks learned ones change by "
+            + estimate(table, "change", {**independent, "method": "learned"}),
             [-1 if min(learned + by_activations) < 0 else 1],
             "butterfly",
         ),
