@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from onebasin.landscape.barrier import CONNECTED
@@ -73,24 +74,36 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
         mean by the jackknife over networks (empty with too few). Where error barriers are among the values and were
         measured: below, the share of them under 0.02, and verdict, one of ``VERDICTS`` (see ``MEANING``).
     """
+    import numpy as np
     import pandas as pd
 
     keys, values, networks = summary.keys.split(), summary.values.split(), summary.networks.split()
+    rows = summary.prepare(table) if len(table) else table
+    if not len(rows):
+        return pd.DataFrame(columns=[*keys, "rows", *values])
+    number = rows.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    groups = np.split(np.argsort(number, kind="stable"), np.bincount(number).cumsum()[:-1])
+    columns = {value: rows[value].to_numpy(dtype=float) for value in values}
+    metrics = rows["metric"].to_numpy() if "metric" in rows else np.full(len(rows), "error")
+    members = _members(rows, networks)
     lines = []
-    for key, group in summary.prepare(table).groupby(keys, sort=False, dropna=False) if len(table) else ():
-        line: dict[str, Any] = {**dict(zip(keys, key, strict=True)), "rows": len(group)}
-        members = _members(group, networks)
+    for group in groups:
+        line: dict[str, Any] = {"rows": len(group)}
+        named, of_errors = [members[row] for row in group], set(metrics[group]) == {"error"}
         if networks:
-            line["networks"] = len({name for row in members for name in row})
-        for value in values:
-            line[value] = group[value].mean()
+            line["networks"] = len({name for names in named for name in names})
+        for value, measured in columns.items():
+            part = measured[group]
+            known = part[~np.isnan(part)]
+            line[value] = known.sum() / len(known) if len(known) else math.nan
             if networks:
-                line[f"{value}_low"], line[f"{value}_high"] = _interval(group, value, members)
-        if "barrier" in values and line.get("metric", "error") == "error" and group["barrier"].notna().any():
-            line["below"] = float((group["barrier"] < CONNECTED).mean())
+                line[f"{value}_low"], line[f"{value}_high"] = _interval(part, value, named, of_errors)
+        if "barrier" in columns and of_errors and not math.isnan(line["barrier"]):
+            line["below"] = float((columns["barrier"][group] < CONNECTED).mean())
             line["verdict"] = verdict(line["barrier"], line.get("barrier_low"), line.get("barrier_high"))
         lines.append(line)
-    found = pd.DataFrame(lines, columns=None if lines else [*keys, "rows", *values])
+    firsts = rows[keys].iloc[[group[0] for group in groups]].reset_index(drop=True)
+    found = firsts.join(pd.DataFrame(lines))
     numbers = [*values, *(f"{value}_{end}" for value in values for end in ("low", "high") if networks)]
     for column in [column for column in (*numbers, "below") if column in found]:
         found[column] = [float(f"{value:.{DIGITS}g}") for value in found[column]]
@@ -111,21 +124,21 @@ def verdict(mean: float, low: float | None, high: float | None) -> str:
 
 
 def _members(rows: DataFrame, networks: list[str]) -> list[list[int]]:
-    """Return the networks of each row; a column may name several, joined by hyphens."""
-    if not networks:
-        return [[] for _ in range(len(rows))]
-    named = rows[networks].dropna(axis="columns", how="all")
+    """Return the networks of each row; a column may name several, joined by hyphens, or none."""
+    cells = rows[networks].astype(object).itertuples(index=False)
+    named = rows[networks].notna().itertuples(index=False)
     return [
-        [int(float(name)) for cell in row for name in str(cell).split("-")] for row in named.itertuples(index=False)
+        [int(float(name)) for cell in compress(row, there) for name in str(cell).split("-")]
+        for row, there in zip(cells, named, strict=True)
     ]
 
 
-def _interval(rows: DataFrame, value: str, members: list[list[int]]) -> tuple[float, float]:
+def _interval(values: np.ndarray, name: str, members: list[list[int]], of_errors: bool) -> tuple[float, float]:
     import numpy as np
 
     if len({len(row) for row in members}) != 1:
         return math.nan, math.nan
-    return interval(rows, value, np.array(members))
+    return _bounded(values, name, np.array(members), of_errors)
 
 
 def interval(rows: DataFrame, value: str, networks: np.ndarray) -> tuple[float, float]:
@@ -139,11 +152,13 @@ def interval(rows: DataFrame, value: str, networks: np.ndarray) -> tuple[float, 
     Returns:
         The bounds; (nan, nan) where there are too few networks for them (see ``statistics.interval``).
     """
-    import numpy as np
+    of_errors = set(rows.get("metric", ["error"])) == {"error"}
+    return _bounded(rows[value].to_numpy(dtype=float), value, networks, of_errors)
 
+
+def _bounded(values: np.ndarray, name: str, networks: np.ndarray, of_errors: bool) -> tuple[float, float]:
     from onebasin import statistics
 
-    ranges = RANGES | (RANGES_OF_ERRORS if set(rows.get("metric", ["error"])) == {"error"} else {})
-    bounds = statistics.interval(rows[value].to_numpy(dtype=float), networks, barriers=value == "barrier")
-    low, high = np.clip(bounds, *ranges.get(value, (-np.inf, np.inf)))
-    return float(low), float(high)
+    low, high = statistics.interval(values, networks, barriers=name == "barrier")
+    least, most = {**RANGES, **(RANGES_OF_ERRORS if of_errors else {})}.get(name, (-math.inf, math.inf))
+    return min(max(low, least), most), min(max(high, least), most)

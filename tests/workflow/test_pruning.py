@@ -30,7 +30,7 @@ def test_levels_are_trained_one_after_another(study, tiny):
     names = ("pruning", "sparsity", "tickets")
     jobs = ["align_levels", "pruning_measure", "sparsity_measure", "train_tickets", "tickets_measure"]
     drawn = [f"{name}{what}" for name in names for what in ("", "_table", "_figure")]
-    assert study.plan(*names, *study.configure(tiny)) == {"prune": 2, **dict.fromkeys([*jobs, *drawn], 1)}
+    assert study.plan(*names, *study.configure(tiny)) == {"prune": 1, **dict.fromkeys([*jobs, *drawn], 1)}
 
 
 def network(study, stage, epoch=3):
@@ -210,7 +210,7 @@ def test_epochs_of_rewinding_and_own_tickets_trained_again_leave_the_others_alon
 def test_a_pruning_value_trains_nothing_dense_again(pruned, tiny):
     tiny["pruning"]["fraction"] = 0.4
     plan = pruned.plan("pruning", "sparsity", "tickets", *pruned.configure(tiny))
-    assert plan["prune"] == 2 and not plan.keys() & {"train", "align", "width_measure"}
+    assert plan["prune"] == 1 and not plan.keys() & {"train", "align", "width_measure"}
 
 
 def test_another_level_adds_its_own_jobs(pruned, tiny):

@@ -87,31 +87,43 @@ def pruning_of(wildcards):
 
 
 class Pruning:
-    """What the jobs of a rule have in hand that prunes networks.
+    """What the jobs of a rule have in hand that prunes networks, level by level.
 
     Args:
-        rewind: the epoch to which they are rewound, where it is not that of the study.
+        name: of the rule.
+        rewind: the epoch to which networks are rewound, where it is not that of the study.
     """
 
-    def __init__(self, rewind=None):
+    def __init__(self, name, rewind=None):
         self.on = {} if rewind is None else {"rewind": rewind}
         self.rewind = REWIND if rewind is None else rewind
+        items = ({"seed": seed, "level": level, **self.on} for seed in SEEDS for level in LEVELS)
+        self.batch = Batch(items, config["seeds_together"], by=["seed", "level"])
+        WORK[name] = Work(ESTIMATE, lambda wildcards: Amount(trainings=len(self.batch.of(wildcards))))
 
     def settings(self, wildcards):
         """How networks are pruned."""
         return {**pruning_of(wildcards), **self.on}
 
-    def networks(self, wildcards):
-        """The networks that a job makes."""
-        return [{**item, "level": int(wildcards.level), **self.on} for item in SEEDS_IN_HAND.of(wildcards)]
+    def before(self, wildcards):
+        """The networks at the levels before those that a job makes, but for its own; level 0 is the trained network."""
+        items = self.batch.of(wildcards)
+        earlier = ({**item, "level": item["level"] - 1} for item in items)
+        return [item for item in earlier if item not in items]
+
+    def rewound(self, wildcards):
+        """The networks at the epoch to which they are rewound."""
+        return unique({"seed": item["seed"], "epoch": self.rewind} for item in self.batch.of(wildcards))
 
     def inputs(self, wildcards):
-        """The networks at the level before, and their masks; level 0 is the trained network."""
-        networks = [{**item, "level": item["level"] - 1} for item in self.networks(wildcards)]
-        return {
-            "trained": expand([network(**item) for item in networks], **wildcards),
-            "masks": expand([mask_file(**item) for item in networks if item["level"]], **wildcards),
+        """The files of all these, and the masks; at level 0 there is none."""
+        before = self.before(wildcards)
+        files = {
+            "trained": [network(**item) for item in before],
+            "masks": [mask_file(**item) for item in before if item["level"]],
+            "rewound": [network(**item) for item in self.rewound(wildcards)],
         }
+        return {name: expand(paths, model=wildcards.model, width=wildcards.width) for name, paths in files.items()}
 
 
 def sources_of_stars(wildcards):

@@ -6,27 +6,26 @@ Makes: the mask of every network at every level, the network trained again under
 
 STAGES["levels"] = [{"level": level} for level in LEVELS]
 NETWORKS_OF["levels"] = [{"seed": seed, "level": level} for level in LEVELS for seed in SEEDS]
-PRUNINGS = {"prune": Pruning(), **{f"prune_from{epoch}": Pruning(epoch) for epoch in REWINDS}}
 
-for name, pruning in PRUNINGS.items():
-    WORK[name] = WORK["train"]
+for rewind in (None, *REWINDS):
+    name = "prune" if rewind is None else f"prune_from{rewind}"
+    pruning = Pruning(name, rewind)
 
     rule:
-        """Prune one network by one level, or all of one model and width, rewind what remains and train it again."""
+        """Prune one network by one level, or all of one model and width by all, rewind and train what remains."""
         name:
             name
         input:
             unpack(pruning.inputs),
             data=DATA["first"],
-            rewound=[network(**item, epoch=pruning.rewind) for item in SEEDS_IN_HAND.patterns],
         output:
-            checkpoints=update([network(**item, level="{level}", **pruning.on) for item in SEEDS_IN_HAND.patterns]),
-            masks=update([mask_file(**item, level="{level}", **pruning.on) for item in SEEDS_IN_HAND.patterns]),
-            tables=update([training_table(**item, level="{level}", **pruning.on) for item in SEEDS_IN_HAND.patterns]),
+            checkpoints=update([network(**item) for item in pruning.batch.patterns]),
+            masks=update([mask_file(**item) for item in pruning.batch.patterns]),
+            tables=update([training_table(**item) for item in pruning.batch.patterns]),
         log:
-            log_of(name, f"{{model}}/width{{width}}/level{{level}}-{SEEDS_IN_HAND.name}"),
+            log_of(name, f"{{model}}/width{{width}}/{pruning.batch.name}"),
         benchmark:
-            benchmark_of(name, f"{{model}}/width{{width}}/level{{level}}-{SEEDS_IN_HAND.name}")
+            benchmark_of(name, f"{{model}}/width{{width}}/{pruning.batch.name}")
         conda:
             "../../envs/onebasin.yaml"
         threads: config["resources"]["threads"]
@@ -38,7 +37,9 @@ for name, pruning in PRUNINGS.items():
             architecture=architecture_of,
             training=training_of,
             pruning=pruning.settings,
-            networks=of_outputs(pruning.networks),
+            networks=of_outputs(pruning.batch.of),
+            before=of_inputs(pruning.before),
+            rewound=of_inputs(pruning.rewound),
             epochs=[LAST_EPOCH],
             version=versions.of("prune"),
         script:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame, Series
@@ -156,12 +158,12 @@ def method_marks(table: DataFrame) -> dict[str, Mark]:
 
 def save(figure: Figure, path_png: Path | str, path_pdf: Path | str) -> None:
     """Write the figure as PNG and PDF; equal figures make equal bytes, with neither date nor version."""
+    figure.set_dpi(PIXELS / figure.get_figwidth())
     with matplotlib.rc_context(STYLE):
-        dpi = PIXELS / figure.get_figwidth()
         with atomic(Path(path_png)) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+            FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
         # The layout is found once, and takes half of the time.
         figure.set_layout_engine("none")
         dates = {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
         with atomic(Path(path_pdf)) as temporary:
-            figure.savefig(temporary, format="pdf", metadata=dates)
+            FigureCanvasPdf(figure).print_pdf(temporary, metadata=dates)

@@ -21,22 +21,30 @@ from onebasin.study.train import about, address_of, kept, on_parts, part_of, set
 
 
 def prune_networks(job: Job) -> None:
-    """Prune networks by one level, rewind what remains and train it again."""
-    settings, dataset = job.params.pruning, _open(job)
-    before = job.input.masks or [None] * len(job.input.trained)
-    files = zip(job.input.rewound, job.input.trained, before, job.output.masks, strict=True)
-    for training, (rewound, trained, earlier, target) in zip(trainings(job), files, strict=True):
+    """Prune networks, each from the level before, rewind what remains and train it again."""
+    dataset, masks = _open(job), iter(job.input.masks)
+    rewound = {address["seed"]: path for address, path in zip(job.params.rewound, job.input.rewound, strict=True)}
+    # The trained network and the mask of each seed at the last level that there is.
+    last = {
+        address["seed"]: (path, next(masks) if address["level"] else None)
+        for address, path in zip(job.params.before, job.input.trained, strict=True)
+    }
+    for training, target in zip(trainings(job), job.output.masks, strict=True):
         address, checkpoints, table, _ = training
+        seed = address["seed"]
+        trained, earlier = last[seed]
         shapes = {
-            **shaped_by(job, dataset, address["seed"], "prune"),
+            **shaped_by(job, dataset, seed, "prune"),
             "level": address["level"],
-            "pruning": settings,
-            "rewound": checkpoint.digest(checkpoint.load(rewound)[0]),
+            "pruning": job.params.pruning,
+            "rewound": checkpoint.digest(checkpoint.load(rewound[seed])[0]),
             "trained": checkpoint.digest(checkpoint.load(trained)[0]),
             "mask": Mask.load(earlier).digest if earlier else None,
         }
-        make = partial(_prune, job, dataset, training, (rewound, trained, earlier, target))
+        make = partial(_prune, job, dataset, training, (rewound[seed], trained, earlier, target))
         job.store.files("network", shapes, {**kept(checkpoints, table), "mask.safetensors": target}, make)
+        (path,) = checkpoints.values()
+        last[seed] = path, target
 
 
 def _prune(job: Job, dataset: Dataset, training: tuple[Any, ...], files: tuple[str, str, str | None, str]) -> None:
