@@ -132,7 +132,8 @@ def test_tensors_without_plain_values_are_refused(tmp_path, kind):
         "without values": lambda: torch.ones(2, device="meta"),
     }[kind]()
     torch.save({"fc.weight": value}, tmp_path / "x.pt")
-    with pytest.raises(FileError, match=rf"x.pt: fc.weight is {kind} \(torch"):
+    # torch 2.15 builds no nested tensor where a file may only hold weights.
+    with pytest.raises(FileError, match=rf"x.pt(: fc.weight is {kind} \(torch| is a pickle that needs \S+_nested_tensor)"):
         foreign.read(tmp_path / "x.pt")
 
 
