@@ -16,7 +16,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
-from onebasin.experiments import Room, rooms
+from onebasin.experiments import TEXTS, Room, rooms
 
 Config = dict[str, Any]
 Schema = Mapping[str, Any]
@@ -29,9 +29,6 @@ DEFAULTS = Path(__file__).resolve().parents[1] / "config.yaml"
 
 # The loader in C takes a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# Data sets of text, for models of the user's own.
-TEXTS = ("pydoc", "text_folder")
 
 
 def refuse(key: str, problem: str) -> NoReturn:

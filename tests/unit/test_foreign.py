@@ -133,7 +133,7 @@ def test_tensors_without_plain_values_are_refused(tmp_path, kind):
     }[kind]()
     torch.save({"fc.weight": value}, tmp_path / "x.pt")
     # torch 2.15 builds no nested tensor where a file may only hold weights.
-    with pytest.raises(FileError, match=rf"x.pt(: fc.weight is {kind} \(torch| is a pickle that needs \S+_nested_tensor)"):
+    with pytest.raises(FileError, match=rf"x.pt(: fc.weight is {kind} \(torch| is a pickle .*_nested_tensor)"):
         foreign.read(tmp_path / "x.pt")
 
 

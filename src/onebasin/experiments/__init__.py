@@ -48,6 +48,8 @@ SECTIONS = (
     "Other sizes and other data",
 )
 """The sections of the report, in the order in which one reads."""
+TEXTS = ("pydoc", "text_folder")
+"""Data sets of text, for models of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,18 @@ def own_networks() -> dict[str, Any]:
             "$ref": "#/properties/training",
         },
     }
+
+
+def wrong_labels(config: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong where an experiment that trains networks of its own gives text wrong labels.
+
+    Args:
+        config: the config.
+        name: of the experiment.
+    """
+    data = config["data"]["name"]
+    if data in TEXTS and config[name]["data"]["label_noise"] not in ("same", 0):
+        yield f"{name}.data.label_noise", f"wrong labels are of images, and {data!r} is text. Allowed: 0"
 
 
 def widths(description: str) -> dict[str, Any]:

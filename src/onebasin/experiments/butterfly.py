@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, WHOLE, Column
-from onebasin.experiments import Counts, Needs, Row, own_networks, widths
+from onebasin.experiments import Counts, Needs, Row, own_networks, widths, wrong_labels
 from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
@@ -158,9 +158,7 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for child in found:
         if found.count(child) > 1:
             yield "butterfly.children", f"{child} is given twice, in other words. Allowed: each once"
-    name = config["data"]["name"]
-    if name in ("pydoc", "text_folder") and section["data"]["label_noise"] not in ("same", 0):
-        yield "butterfly.data.label_noise", f"wrong labels are of images, and {name!r} is text. Allowed: 0"
+    yield from wrong_labels(config, "butterfly")
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, NUMBER, SPLIT, TEXT, WHOLE, Column
-from onebasin.experiments import Counts, Needs, Row, corrections, widths
+from onebasin.experiments import TEXTS, Counts, Needs, Row, corrections, widths
 from onebasin.experiments.consensus import subsets
 from onebasin.experiments.layers import hybrid
 from onebasin.experiments.transfer import like
@@ -142,7 +142,7 @@ def tasks(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Refuse tasks given twice, of other images, or more of them than networks; late starts; frames of one task."""
     section, first = config["nonlocal"], config["data"]["name"]
-    if first in ("pydoc", "text_folder"):
+    if first in TEXTS:
         yield "data.name", f"{first!r} is text, which makes no other tasks. Allowed: a data set of images"
     named = [(first if task["name"] == "same" else task["name"], task["variant"]) for task in section["tasks"]]
     for index, (name, variant) in enumerate(named):

@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, METRIC, NUMBER, SPLIT, TEXT, WHOLE, Column
-from onebasin.experiments import Counts, Needs, Row, corrections, widths
+from onebasin.experiments import TEXTS, Counts, Needs, Row, corrections, widths
 from onebasin.landscape.barrier import METRICS, Point, highest
 from onebasin.summaries import Summary, summarise
 
@@ -170,7 +170,7 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 f"splits.parts[{index}].number",
                 "1 leaves nothing to be merged. Allowed: a whole number of at least 2",
             )
-        if name in ("pydoc", "text_folder") and way["by"] not in ("equal", WHOLE_DATA):
+        if name in TEXTS and way["by"] not in ("equal", WHOLE_DATA):
             yield (
                 f"splits.parts[{index}].by",
                 f"{way['by']!r} divides classes, and {name!r} is text. Allowed: equal, whole",

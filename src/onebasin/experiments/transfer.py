@@ -16,7 +16,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import BARRIER, CONFIGURATION, METHOD, NUMBER, PAIR, TEXT, Column
-from onebasin.experiments import Counts, Needs, Row, widths
+from onebasin.experiments import TEXTS, Counts, Needs, Row, widths
 from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
@@ -99,7 +99,7 @@ PANELS = {
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Refuse a second data set of another shape, or the first one again."""
     first, second = config["data"]["name"], config["transfer"]["data"]
-    if first in ("pydoc", "text_folder"):
+    if first in TEXTS:
         yield "data.name", f"{first!r} is text, which makes no second data set. Allowed: a data set of images"
     alike = like(first)
     if second["name"] not in ("same", *alike):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CONFIGURATION, METHOD, METRIC, NUMBER, PAIR, SPLIT, TEXT, WHOLE, Column
-from onebasin.experiments import Counts, Needs, Row, own_networks, widths
+from onebasin.experiments import Counts, Needs, Row, own_networks, widths, wrong_labels
 from onebasin.landscape.barrier import barriers
 from onebasin.summaries import Summary, summarise
 
@@ -103,9 +103,7 @@ def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for index, shared in enumerate(section["shared"]):
         if shared > last:
             yield f"transience.shared[{index}]", f"{shared} is not allowed. Allowed: up to the last mean, {last}"
-    name = config["data"]["name"]
-    if name in ("pydoc", "text_folder") and section["data"]["label_noise"] not in ("same", 0):
-        yield "transience.data.label_noise", f"wrong labels are of images, and {name!r} is text. Allowed: 0"
+    yield from wrong_labels(config, "transience")
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
