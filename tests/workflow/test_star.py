@@ -1,11 +1,13 @@
 """Stars and the networks beside them, through Snakemake."""
 
+import shutil
 from itertools import product
+from pathlib import Path
 from statistics import mean
 
 import pytest
 
-from onebasin import checkpoint, tables
+from onebasin import checkpoint, tables, versions
 
 MEANS = ["merge_many", "sinkhorn"]
 CONFIG = {
@@ -81,6 +83,20 @@ def test_stars_and_what_stands_beside_them(workplace):
     ]
     assert sizes[0] < 0.7 * sizes[1]
     assert not (one["head.weight"] == two["head.weight"]).all()
+
+    # An algorithm of frames has another version: means in its frame are measured again, and nothing is trained.
+    library = workplace.folder / "src"
+    shutil.copytree(Path(checkpoint.__file__).parents[1], library, ignore=shutil.ignore_patterns("__pycache__"))
+    file = library / "onebasin/versions.py"
+    stage, version = "sinkhorn", versions.of("sinkhorn")
+    file.write_text(file.read_text().replace(f'"{stage}": {version}', f'"{stage}": {version + 1}'))
+    assert workplace.plan("star", *workplace.configure(CONFIG)).keys() == {
+        "star_measure",
+        "star_table",
+        "star_figure",
+        "star",
+    }
+    shutil.rmtree(library)
 
     # A star that starts from its first source; nothing else is trained again.
     changed = workplace.configure({**CONFIG, "star": {**CONFIG["star"], "warm_start": True}})
