@@ -4,15 +4,12 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-STUDY := results/digits
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # The default study: tables, figures, and a report that begins with what was found.
 study: $(INSTALLED)
 	@snakemake
-	@cat $(STUDY)/findings.md
-	@echo "Tables: $(STUDY)/tables  Figures: $(STUDY)/figures  Report: $(STUDY)/report.html"
 
 # Every check and every test; a third of their time they wait, for Slurm or for processes that they kill.
 test: lint

@@ -1,13 +1,16 @@
 """Config files as they are written: what YAML loses, or reads otherwise than it looks, is one line that says where.
 
-`python -m workflow.config_files FILE` looks at a file by itself. Of one that is no YAML, Snakemake says no more.
+`profiles/default` has them looked at before Snakemake reads them, which says little of a file that is no YAML.
+`python -m workflow.config_files FILE` looks at a file by itself.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,6 +39,18 @@ def check(path: str | Path) -> None:
     if not isinstance(root, yaml.MappingNode):
         refuse(f"{path}", "it has no keys. Allowed: lines such as study: mine")
     _check_node(path, root)
+
+
+def check_named(arguments: Sequence[str]) -> None:
+    """Check the config files that a command line names.
+
+    Args:
+        arguments: of Snakemake.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
+    for path in parser.parse_known_args(arguments)[0].configfile:
+        check(path)
 
 
 def _text(path: str | Path) -> str:

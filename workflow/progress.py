@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,7 @@ class Progress(logging.Handler):
         message = record.getMessage()
         if message.startswith("Terminating processes on user request"):
             self.interrupted = True
+            _interrupt_jobs()
             yield _plain("interrupted; jobs are being ended")
         elif message.startswith(("Complete log", "Elapsed time")):
             if not self.silent and not self.interrupted:
@@ -186,6 +189,15 @@ class Progress(logging.Handler):
             for rule, counts in drawn.rule_counts.items():
                 if counts["completed"] >= counts["total"]:
                     drawn.progress_display.set_visible(rule, False)
+
+
+def _interrupt_jobs() -> None:
+    """Pass an interruption on to the jobs: a terminal sends it to them too, `kill -INT` to Snakemake alone."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGINT)
 
 
 def _plain(message: str, level: int = logging.INFO) -> logging.LogRecord:

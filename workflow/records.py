@@ -166,10 +166,12 @@ class Records(FilePersistence):
             return "There is no record of how the files were made."
         outputs = known["outputs"]
         for path in map(str, job.output):
-            if path not in outputs or not self._is_as_recorded(path, outputs[path]):
+            if path not in outputs:
+                return f"{path} is new; what the job made before is found."
+            if not self._is_as_recorded(path, outputs[path]):
                 return f"{path} is not what its record says."
         if known["params"] != _params(job):
-            return "Settings, or the version of the stage, have changed."
+            return "Settings, or the version or code of what makes it, have changed."
         inputs = [self._digest(path, known["inputs"]) for path in dict.fromkeys(job.input)]
         if inputs != [digest for digest, *_ in known["inputs"].values()]:
             return "The contents of the input files, or their order, have changed."

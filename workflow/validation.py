@@ -176,7 +176,7 @@ def refuse_setting(config: Config, key: str, problem: str) -> NoReturn:
     """Refuse a setting of a section, and say so where nobody wrote it."""
     section, _, rest = key.partition(".")
     name = rest.partition("[")[0]
-    ending = f" (a default of config.yaml; set {section}: {{{name}: ...}})" if is_default(config, section, name) else ""
+    ending = f" (config.yaml says so; set {section}: {{{name}: ...}})" if is_default(config, section, name) else ""
     refuse(key, problem + ending)
 
 

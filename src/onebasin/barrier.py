@@ -6,6 +6,7 @@ onebasin.barrier.barrier(curve, "error")
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from torch import Tensor, nn
 from onebasin.landscape.barrier import METRICS, height, simplex_height
 from onebasin.landscape.evaluate import BATCH_SIZE, Values, losses, measure
 from onebasin.landscape.interpolate import State, grid, interpolate, line
-from onebasin.landscape.repair import Correction
+from onebasin.landscape.repair import Correction, has_running_statistics
 from onebasin.landscape.temperature import temperature
 from onebasin.symmetry import check_states
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "BATCH_SIZE",
@@ -69,6 +72,8 @@ def curve(
     """
     import pandas as pd
 
+    if correct is None and has_running_statistics(model):
+        log.warning("the model has batch norm, whose statistics fit no network between two: give correct=, see repair")
     weights = line(alphas)
     check_states(model, {"state_a": state_a, "state_b": state_b})
     splits = {"images": (images, labels)}

@@ -194,7 +194,7 @@ CHECKED = {
     "more tasks than independent starts": (
         {"seeds": [0, 1, 2], "experiments": ["nonlocal"]},
         "nonlocal.tasks",
-        "Allowed: at most 3, the number of seeds (a default of config.yaml",
+        "Allowed: at most 3, the number of seeds (config.yaml says so",
     ),
     "experts that start after the end": (
         {"nonlocal": {"starts": [0, 21]}, "experiments": ["nonlocal"]},
@@ -565,6 +565,13 @@ def test_our_own_config_files_are_allowed(path):
     config_files.check(ROOT / path)
 
 
+def test_a_file_that_is_no_yaml_or_not_there_is_refused_before_snakemake_reads_it(plain):
+    line = only_line(plain.snakemake("--config", "seeds=[0]", *plain.configure("a: {b: 1\nc: [0, 1]\n"), fails=True))
+    assert line.startswith("config error: ") and ".yaml:2: it is no YAML here" in line
+    line = only_line(plain.snakemake("--configfile=missing.yaml", fails=True))
+    assert line == "config error: missing.yaml: No such file or directory. Allowed: a file that can be read"
+
+
 def test_a_key_given_twice_is_refused_before_it_is_lost(plain):
     line = only_line(plain.snakemake(*plain.configure("training: {epochs: 2}\ntraining: {lr: 0.01}\n"), fails=True))
     assert line.startswith("config error: ") and ".yaml:2: 'training' is given twice, first in line 1" in line
@@ -649,7 +656,7 @@ def test_where_no_default_fits_the_line_says_whose_it_is_and_what_to_write(plain
     line = only_line(plain.snakemake(*plain.configure({**NARROW, "experiments": ["simplex"]}), fails=True))
     assert line == (
         "config error: simplex.widths[0]: 64 is a width of no model. Allowed: 8 "
-        "(a default of config.yaml; set simplex: {widths: ...})"
+        "(config.yaml says so; set simplex: {widths: ...})"
     )
     line = only_line(plain.snakemake(*plain.configure({**NARROW, "experiments": ["superposition"]}), fails=True))
-    assert line.endswith("(a default of config.yaml; set superposition: {sets: ...})")
+    assert line.endswith("(config.yaml says so; set superposition: {sets: ...})")

@@ -113,8 +113,9 @@ def test_the_same_networks_in_another_study_are_made_once(made_before):
     assert made_before.plan(*made_before.configure(STUDY)) == {}
 
 
-def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, four_seeds):
-    """Ctrl-C, as a terminal sends it, while one job trains all seeds."""
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["terminal", "snakemake alone"])
+def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, four_seeds, send):
+    """Ctrl-C, as a terminal sends it, or an interruption of Snakemake alone, while one job trains all seeds."""
     slow = {**FOUR, "training": {"epochs": 150}}
     process = subprocess.Popen(
         workplace.command(*workplace.configure(slow)),
@@ -131,7 +132,7 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
     while not list(store.glob("*/*.json")):
         assert process.poll() is None
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
+    send(process.pid, signal.SIGINT)
     output, _ = process.communicate()
     assert output.splitlines()[-1] == progress.INTERRUPTED and "Traceback" not in output and "epoch" not in output
     log = workplace.results / "logs/train/mlp/width4/all.log"
@@ -140,6 +141,22 @@ def test_what_was_finished_in_a_batch_stays_when_it_is_interrupted(workplace, fo
     assert 1 <= finished < 4
     assert run(workplace, slow, "--cores", 2)["network"] == 4 - finished
     assert "seed 0, epoch" not in log.read_text() and "seed 3, epoch 150/150: " in log.read_text()
+
+
+def test_jobs_end_when_snakemake_is_killed(workplace):
+    """SIGKILL to Snakemake alone: two jobs must not train the same network when the command is given again."""
+    slow = workplace.configure({**FOUR, "training": {"epochs": 100_000}})
+    nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = psutil.Popen(workplace.command(*slow), cwd=workplace.folder, **nowhere)
+    log = workplace.results / "logs/train/mlp/width4/all.log"
+    while not (log.exists() and "seed 0, epoch" in log.read_text()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    jobs = process.children(recursive=True)
+    process.kill()
+    process.wait()
+    assert jobs and not psutil.wait_procs(jobs, timeout=30)[1]
+    assert log.read_text().endswith("Snakemake is gone; ends\n")
 
 
 def test_results_travel(three_seeds, tmp_path):

@@ -239,7 +239,7 @@ def test_a_training_value_reruns_its_chain_alone(study, tiny):
     assert plan.keys() == {"train", "align", "frames", "width_measure"} | TRIANGLES | DRAWN
     assert (plan["train"], plan["align"], plan["frames"], plan["width_measure"]) == (3, 3, 3, 3)
     output = study.snakemake("--dry-run", *study.configure(tiny))
-    assert "train, model=mlp, width=4: Settings, or the version of the stage, have changed" in output
+    assert "train, model=mlp, width=4: Settings, or the version or code of what makes it, have changed" in output
 
 
 def test_a_training_value_of_one_model_retrains_that_model_alone(study, tiny):

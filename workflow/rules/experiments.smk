@@ -3,6 +3,7 @@
 Needs and makes: what src/onebasin/experiments/NAME.py declares. A measurement is one file for each model, width and part.
 """
 
+import atexit
 import functools
 import math
 import time
@@ -198,7 +199,9 @@ PLANNED = time.time()
 
 
 onsuccess:
-    # What a study found is told when it was found, not whenever nothing is left to do.
+    # What a study found is told when it was found, not whenever nothing is left to do; at the very end, for bars are
+    # drawn until then.
     found = Path(f"results/{config['study']}/findings.md")
     if found.exists() and found.stat().st_mtime >= PLANNED:
-        print(f"\n{found.read_text(encoding='utf-8')}")
+        told = f"{found.read_text(encoding='utf-8')}\n{found.with_name('report.html')} shows it, with every figure."
+        atexit.register(print, told)

@@ -55,6 +55,6 @@ def plot(curves: DataFrame | Mapping[str, DataFrame], metric: str = "error", ax:
             markevery=[top],
         )
     ax.set(xlim=(0, 1), xlabel="α, from the first network to the second", ylabel=style.METRICS[metric])
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=0, auto=True)  # so that another curve on a shared axis finds room
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
     return ax

@@ -81,7 +81,7 @@ def diagnose(
     test: Images,
     *,
     symmetry: Symmetry | None = None,
-    points: int = 13,
+    points: int = 25,
 ) -> Iterator[Finding]:
     """Say in sentences why two networks do or do not connect.
 
@@ -307,8 +307,8 @@ def _share(pair: _Pair) -> Finding:
     total, movable = sum(sizes.values()), sum(sizes[key] for key in moving)
     units = sum(symmetry.sizes.values())
     sentence = (
-        f"Permutations of {len(symmetry.groups)} groups with {units:,} units move {movable / max(1, total):.1%} of the "
-        f"{total:,} parameters."
+        f"Permutations of {len(symmetry.groups)} groups with {units:,} units move {movable:,} of the {total:,} "
+        "parameters."
     )
     still = sorted(set(sizes) - moving, key=lambda key: -sizes[key])
     if still:

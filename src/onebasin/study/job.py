@@ -8,10 +8,13 @@ import os
 import platform
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from onebasin.study import record
@@ -69,6 +72,23 @@ def _shown(rule: str) -> logging.Handler:
     return handler
 
 
+def _runner() -> int | None:
+    """Return the process that runs this job's shell, and that another takes the place of when it is gone."""
+    try:
+        # The name of a process, in brackets, may hold anything.
+        return int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def _end_with(runner: int | None) -> None:
+    """End this process when its runner is gone: who is killed cannot end its jobs, and others will do their work."""
+    while _runner() in (runner, None):
+        time.sleep(1)
+    logging.info("Snakemake is gone; ends")
+    os._exit(1)
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
     """Send everything that is printed or logged to the log of the job, and end with one line where something is wrong.
@@ -93,6 +113,8 @@ def job(snakemake: Any) -> Iterator[Job]:
                 take_device()
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if gpu else "none"
             place = (platform.node(), os.getpid(), snakemake.threads, visible)
+            if (runner := _runner()) is not None:
+                threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
             logging.info("begins on %s as process %d, CPU threads %d, GPUs %s", *place)
             this = Job(
                 snakemake.input,

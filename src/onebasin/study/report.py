@@ -16,7 +16,7 @@ from onebasin.study.job import Job
 from onebasin.summaries import MEANING
 
 FRONT = "width"
-ROWS = 200
+ROWS = 1000
 """Rows of a summary that the page shows; the file has all of them."""
 
 
@@ -67,9 +67,10 @@ def about(config: Mapping[str, Any]) -> str:
 def _room(name: str, figure: str, summary: str, finding: str, *, caption: str) -> dict[str, Any]:
     room = rooms()[name]
     with open(summary, newline="", encoding="utf-8") as file:
-        lines = csv.reader(file)
-        columns = next(lines)
-        rows = [[_short(cell) for cell in line] for line in islice(lines, ROWS)]
+        lines = csv.DictReader(file)
+        bounds = {f"{name}_{end}" for name in lines.fieldnames or () for end in ("low", "high")}
+        columns = [name for name in lines.fieldnames or () if name not in bounds]
+        rows = [[_cell(line, name) for name in columns] for line in islice(lines, ROWS)]
         more = sum(1 for _ in lines)
     return {
         "name": name,
@@ -82,6 +83,12 @@ def _room(name: str, figure: str, summary: str, finding: str, *, caption: str) -
         "rows": rows,
         "count": len(rows) + more,
     }
+
+
+def _cell(line: Mapping[str, str], name: str) -> str:
+    """Write a value, with its interval where it has one."""
+    low, high = (_short(line.get(f"{name}_{end}", "")) for end in ("low", "high"))
+    return f"{_short(line[name])} [{low}, {high}]" if low and high else _short(line[name])
 
 
 def _short(cell: str) -> str:
