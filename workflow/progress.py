@@ -9,8 +9,10 @@ installed; so what speaks here takes the place of the handler that Snakemake has
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -19,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from onebasin.experiments import rooms
 
 LINES_OF_A_LOG = 20
 
@@ -146,6 +150,8 @@ class Progress(logging.Handler):
                 "is, on no machine, a run was killed: snakemake --unlock, then the same command again",
                 logging.ERROR,
             )
+        elif kind == "MissingRuleException" and (found := re.search(r"No rule to produce (\S+)", message)):
+            yield _plain(_unknown(found[1]), logging.ERROR)
         elif kind == "KeyboardInterrupt" or (self.interrupted and "At least one job did not complete" in message):
             yield _plain(INTERRUPTED, logging.ERROR)
         elif "At least one job did not complete" in message:
@@ -189,6 +195,12 @@ class Progress(logging.Handler):
             for rule, counts in drawn.rule_counts.items():
                 if counts["completed"] >= counts["total"]:
                     drawn.progress_display.set_visible(rule, False)
+
+
+def _unknown(target: str) -> str:
+    """Say that a target is unknown, and what it is close to."""
+    near = difflib.get_close_matches(target, rooms(), 1)
+    return f"{target} is no experiment and no file of the study" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _interrupt_jobs() -> None:

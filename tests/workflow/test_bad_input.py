@@ -572,6 +572,11 @@ def test_a_file_that_is_no_yaml_or_not_there_is_refused_before_snakemake_reads_i
     assert line == "config error: missing.yaml: No such file or directory. Allowed: a file that can be read"
 
 
+def test_an_unknown_target_is_refused_with_what_it_is_close_to(plain):
+    line = only_line(plain.snakemake("widht", fails=True))
+    assert line == "widht is no experiment and no file of the study; did you mean width?"
+
+
 def test_a_key_given_twice_is_refused_before_it_is_lost(plain):
     line = only_line(plain.snakemake(*plain.configure("training: {epochs: 2}\ntraining: {lr: 0.01}\n"), fails=True))
     assert line.startswith("config error: ") and ".yaml:2: 'training' is given twice, first in line 1" in line
