@@ -186,11 +186,7 @@ def exponent(scaling: Table, **keys: Any) -> str:
 def crossing(scaling: Table, **keys: Any) -> str:
     """Write where a law falls under the threshold: with two digits, its interval, and a star beyond the widths."""
     at, low, high = (getattr(scaling, f"crossing{end}")(**keys)[0] for end in ("", "_low", "_high"))
-    if np.isnan(at) and np.isnan(low):
-        return "not reached"
-    texts = [f"{float(f'{value:.2g}'):,.0f}" if value == value else "no end" for value in (at, low, high)]
-    beyond = "*" if at > scaling.widest(**keys)[0] else ""
-    return f"{'not reached' if np.isnan(at) else texts[0]} [{texts[1]}, {texts[2]}]{beyond}"
+    return prose.width_of(at, low, high) + "*" * bool(at > scaling.widest(**keys)[0])
 
 
 def difference(differences: Table, remaining: str = "+", **keys: Any) -> str:

@@ -37,7 +37,7 @@ class Kept:
         keys = " ".join(key for key in summary.keys.split() if key not in self.where)
         found = summarise(table, replace(summary, **{"keys": keys, **self.changes}))
         kept = [] if "networks" in self.changes.get("values", "") else ["networks"]
-        return found.drop(columns=[*kept, "below", "verdict"], errors="ignore")
+        return found.drop(columns=[*kept, "below", "verdict", "simultaneous"], errors="ignore")
 
 
 def _remaining(rows: pd.DataFrame) -> pd.DataFrame:

@@ -32,11 +32,25 @@ def number(value: float, least: int = 2) -> str:
     return places(value, count)
 
 
-def estimate(value: float, low: float, high: float) -> str:
-    """Write a mean with its 95 % interval, where there is one."""
+def estimate(value: float, low: float, high: float, *, least: int = 3) -> str:
+    """Write a mean with its 95 % interval, where there is one, with at least so many decimals."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return number(value, 3)
-    return f"{number(value, 3)} [{number(low, 3)}, {number(high, 3)}]"
+        return number(value, least)
+    return f"{number(value, least)} [{number(low, least)}, {number(high, least)}]"
+
+
+def width_of(at: float, low: float, high: float) -> str:
+    """Write the width at which a law falls under the threshold: with two digits, and its interval.
+
+    Args:
+        at: the width; nan where the law does not fall so low within its reach.
+        low: lower bound of its 95 % interval; nan in the same case, and where there is no interval.
+        high: upper bound.
+    """
+    at_text, *ends = (f"{float(f'{value:.2g}'):,.0f}" if math.isfinite(value) else "" for value in (at, low, high))
+    if not ends[0]:
+        return f"{at_text} (no interval)" if at_text else "not reached"
+    return f"{at_text or 'not reached'} [{ends[0]}, {ends[1] or 'no end'}]"
 
 
 def percent(share: float) -> str:

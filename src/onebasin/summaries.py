@@ -12,12 +12,16 @@ from onebasin.landscape.barrier import CONNECTED
 
 if TYPE_CHECKING:
     import numpy as np
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
+LEARNED = 0.8
+"""Error of networks above which a low barrier says nothing: there is little room for the error to rise."""
 MEANING = (
     "Networks count as connected where the mean of their error barriers and the upper end of its 95 % interval lie "
     f"below {CONNECTED}, as not connected where the lower end does not, and else as not decided; on training and on "
-    "test images apart. Brackets hold 95 % intervals."
+    "test images apart. There is no verdict on networks as they were initialised, on a network and itself, nor, unless "
+    "they are not connected, on networks that miss more than four fifths of the labels, for there the error can hardly "
+    "rise. Brackets hold 95 % intervals; there is none where leaving out one network leaves nothing."
 )
 VERDICTS = ("connected", "not connected", "not decided")
 DIGITS = 6
@@ -26,7 +30,7 @@ SHARES = (
     "dead share disagreement train_disagreement test_disagreement train_ensemble_error test_ensemble_error hard_share"
 )
 """Columns of shares: of labels, of units or of weights."""
-LENGTHS = "distance worst excess linear_error exponential_error seen stable_rank"
+LENGTHS = "seconds distance worst excess linear_error exponential_error seen stable_rank"
 RANGES = {
     **dict.fromkeys(SHARES.split(), (0, 1)),
     **dict.fromkeys(LENGTHS.split(), (0, math.inf)),
@@ -44,6 +48,12 @@ def _as_it_is(rows: DataFrame) -> DataFrame:
     return rows
 
 
+def _none(rows: DataFrame) -> Series:
+    import pandas as pd
+
+    return pd.Series(False, index=rows.index)
+
+
 @dataclass(frozen=True)
 class Summary:
     """How a table is summarised: for each combination of its keys the means of its values.
@@ -53,12 +63,18 @@ class Summary:
         values: columns of which the mean is kept.
         networks: columns that name the networks of a row, over which the intervals go; without them there are none.
         prepare: what is done to the rows before.
+        trivial: which rows say nothing of connectivity: networks as they were initialised, or a network and itself.
+        moments: keys that name the moments at which one permutation is measured, separated by spaces.
+        several: which rows of the summary are measured under another permutation at each moment.
     """
 
     keys: str
     values: str
     networks: str = ""
     prepare: Callable[[DataFrame], DataFrame] = _as_it_is
+    trivial: Callable[[DataFrame], Series] = _none
+    moments: str = ""
+    several: Callable[[DataFrame], Series] = _none
 
 
 def summarise(table: DataFrame, summary: Summary) -> DataFrame:
@@ -72,7 +88,9 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
         One row for each combination of the keys, in the order of the table: the keys, rows (how many), networks (how
         many different ones), and for each value its mean, `<value>_low` and `<value>_high`, the 95 % interval of the
         mean by the jackknife over networks (empty with too few). Where error barriers are among the values and were
-        measured: below, the share of them under 0.02, and verdict, one of ``VERDICTS`` (see ``MEANING``).
+        measured: below, the share of them under 0.02, and verdict, one of ``VERDICTS`` or none (see ``MEANING``). Where
+        one permutation is measured at several moments: simultaneous, its verdict over all of them (see
+        ``simultaneous``).
     """
     import numpy as np
     import pandas as pd
@@ -85,7 +103,8 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
     groups = np.split(np.argsort(number, kind="stable"), np.bincount(number).cumsum()[:-1])
     columns = {value: rows[value].to_numpy(dtype=float) for value in values}
     metrics = rows["metric"].to_numpy() if "metric" in rows else np.full(len(rows), "error")
-    members = _members(rows, networks)
+    members, trivial = _members(rows, networks), summary.trivial(rows).to_numpy()
+    ends = rows[["end_a", "end_b"]].to_numpy(dtype=float) if "end_a" in rows else np.zeros((len(rows), 2))
     lines = []
     for group in groups:
         line: dict[str, Any] = {"rows": len(group)}
@@ -100,27 +119,73 @@ def summarise(table: DataFrame, summary: Summary) -> DataFrame:
                 line[f"{value}_low"], line[f"{value}_high"] = _interval(part, value, named, of_errors)
         if "barrier" in columns and of_errors and not math.isnan(line["barrier"]):
             line["below"] = float((columns["barrier"][group] < CONNECTED).mean())
-            line["verdict"] = verdict(line["barrier"], line.get("barrier_low"), line.get("barrier_high"))
+            line["verdict"] = None
+            if not trivial[group].all():
+                estimate = line["barrier"], line.get("barrier_low"), line.get("barrier_high")
+                line["verdict"] = verdict(*estimate, float(ends[group].mean(axis=0).max()))
         lines.append(line)
     firsts = rows[keys].iloc[[group[0] for group in groups]].reset_index(drop=True)
     found = firsts.join(pd.DataFrame(lines))
     numbers = [*values, *(f"{value}_{end}" for value in values for end in ("low", "high") if networks)]
     for column in [column for column in (*numbers, "below") if column in found]:
         found[column] = [float(f"{value:.{DIGITS}g}") for value in found[column]]
+    if summary.moments and "verdict" in found:
+        others = [key for key in keys if key not in summary.moments.split()]
+        one = found[~summary.several(found)]
+        for _, moments in one.groupby(others, sort=False, dropna=False):
+            found.loc[moments.index, "simultaneous"] = simultaneous(moments["verdict"])[0]
     return found
 
 
-def verdict(mean: float, low: float | None, high: float | None) -> str:
+def frames(rows: DataFrame) -> Series:
+    """Say in whose frame two networks are: `none`, the `first` of them, a `third` network, or the one `common` to all.
+
+    Args:
+        rows: of a table with claims; where no third network is named, strong barriers by what matches pairs have one.
+    """
+    weak = rows["claim"] == "weak"
+    through = rows["reference"].notna() if "reference" in rows else rows["method"].isin(rows.loc[weak, "method"])
+    found = rows["claim"].where(~weak, "first")
+    return found.mask(rows["claim"] == "strong", through.map({True: "third", False: "common"}))
+
+
+def framed(rows: DataFrame) -> DataFrame:
+    """Add the column `frame` (see ``frames``)."""
+    return rows.assign(frame=frames(rows))
+
+
+def verdict(mean: float, low: float | None, high: float | None, error: float = 0.0) -> str | None:
     """Say whether networks are connected (see ``MEANING``).
 
     Args:
         mean: of their error barriers.
         low: lower end of its interval; None or nan where there is none.
         high: upper end.
+        error: the mean error of the networks themselves, of the end that errs more.
     """
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return VERDICTS[2]
-    return VERDICTS[0] if max(mean, high) < CONNECTED else VERDICTS[1] if low >= CONNECTED else VERDICTS[2]
+    if low is not None and low >= CONNECTED:
+        return VERDICTS[1]
+    if error > LEARNED:
+        return None
+    known = low is not None and high is not None and not math.isnan(low + high)
+    return VERDICTS[0] if known and max(mean, high or 0.0) < CONNECTED else VERDICTS[2]
+
+
+def simultaneous(verdicts: Series) -> tuple[str | None, Series]:
+    """Say whether networks are connected at every moment by one permutation.
+
+    Args:
+        verdicts: of the moments.
+
+    Returns:
+        The verdict: connected where all are, not connected where one is not, and else not decided; None where no moment
+        has one. And which moments have this verdict.
+    """
+    is_connected, not_connected, not_decided = VERDICTS
+    for said in (not_connected, not_decided, is_connected):
+        if (verdicts == said).any():
+            return said, verdicts == said
+    return None, verdicts == not_connected
 
 
 def _members(rows: DataFrame, networks: list[str]) -> list[list[int]]:

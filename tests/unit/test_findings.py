@@ -64,30 +64,131 @@ def width_table(barriers, networks=range(4)):
     return pd.DataFrame(rows)
 
 
-def test_width_says_from_where_on_networks_are_connected():
+def test_width_says_at_which_widths_networks_are_connected():
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1, 64: 0.01, 128: 0.005}))
-    start = "mlp, 4 networks a width: without a permutation "
-    assert text.startswith(f"{start}connected at 64 and above (at 128 .005 [")
+    start = "mlp, 4 networks a width, without a permutation: on training and test images "
+    assert text.startswith(f"{start}not connected at 16 to 32, connected at 64 to 128 (at 128: train .005 [")
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.1}))
-    assert text.startswith(f"{start}not connected up to 32 (at 32 .100 [")
+    assert text.startswith(f"{start}not connected at 16 to 32 (at 32: train .100 [")
     text = rooms()["width"].finding(width_table({16: 0.4, 32: 0.0199}))
-    assert "not connected up to 16, not decided above" in text
+    assert text.startswith(f"{start}not connected at 16, not decided at 32 (")
+    table = width_table({16: 0.4, 32: 0.01})
+    table.loc[(table["split"] == "test") & (table["width"] == 32), "barrier"] += 0.1
+    text = rooms()["width"].finding(table)
+    assert "on training images not connected at 16, connected at 32 (at 32: .010 [" in text
+    assert "on test images not connected at 16 to 32 (at 32: .110 [" in text
     # One pair has no interval, so that nothing is decided.
     text = rooms()["width"].finding(width_table({16: 0.001}, networks=range(2)))
-    assert text == "mlp, 2 networks a width: without a permutation not decided (at 16 .001 train, .001 test)."
+    start = start.replace("4 networks", "2 networks")
+    assert text == f"{start}not decided at 16 (at 16: train .001 (no interval), test .001 (no interval))."
 
 
-def test_width_says_one_sentence_for_each_model():
+def test_width_says_one_sentence_for_each_claim():
     table = FRAMES["width"]()
-    sentences = rooms()["width"].finding(table).removesuffix(".").split(". ")
-    assert [text.partition(",")[0] for text in sentences] == list(table["model"].unique())
-    for text in sentences:
-        told = text.partition(": ")[2].split("; ")
-        assert [words.partition(" by ")[0].partition(" (")[0] for words in told[1:]] == [
-            "matched in pairs",
-            "with one permutation a network",
-        ]
-        assert told[0].startswith("without a permutation ")
+    *sentences, picked = rooms()["width"].finding(table).removesuffix(".").split(". ")
+    claims = ["weak", "strong through a third network", "strong in a common frame"]
+    told = [text.partition(":")[0] for text in sentences]
+    assert [(text.split(", ")[0], text.split(", ")[-1].partition(" by ")[0]) for text in told] == [
+        (model, claim) for model in table["model"].unique() for claim in claims
+    ]
+    assert "lowest" in picked and "training" in picked
+
+
+def test_width_has_its_verdicts_in_a_table():
+    room, table = rooms()["width"], FRAMES["width"]()
+    summary = room.summary(table)
+    laid = room.grids(summary)
+    assert [grid.header[0] for grid in laid] == [f"{model}: claim" for model in table["model"].unique()]
+    lines = {tuple(line[:3]): line[3:] for grid in laid for line in grid.lines if grid is laid[0]}
+    rows = findings.where(summary, model=laid[0].header[0].removesuffix(": claim"), metric="error")
+    assert sum(map(len, lines.values())) == len(rows)
+    row = findings.where(rows, frame="third", method="weights", split="test").sort_values("width").iloc[-1]
+    cell = lines["strong through a third network", "weights", "test"][-1]
+    marks = {"connected": "yes", "not connected": "no", "not decided": "?"}
+    assert cell.startswith(f"{marks[row['verdict']]} {prose.number(row['barrier'])} [")
+    assert laid[0].markdown().count("\n") == len(laid[0].lines) + 1
+    assert set(summary["frame"]) == {"none", "first", "third", "common"}
+    assert not rooms()["pairs"].grids(rooms()["pairs"].summary(FRAMES["pairs"]()))
+
+
+def history(barriers, error=0.0):
+    """Error barriers of all pairs of four networks at some epochs, under the permutation of the last one."""
+    base = width_table({128: 0.0}).assign(method="weights", found=max(barriers), end_a=error, end_b=error)
+    return pd.concat([base.assign(epoch=epoch, barrier=base["barrier"] + up) for epoch, up in barriers.items()])
+
+
+@pytest.mark.parametrize(
+    ("barriers", "said", "worst"),
+    [
+        ({0: 0.0, 1: 0.01, 5: 0.012}, "simultaneously weakly connected", "at epoch 5"),
+        ({0: 0.0, 1: 0.01, 5: 0.1}, "not simultaneously weakly connected", "at epoch 5"),
+        ({0: 0.3, 1: 0.0199, 5: 0.01}, "not decided whether simultaneously weakly connected", "at epoch 1"),
+    ],
+)
+def test_simultaneously_is_at_every_moment_after_the_initialisation(barriers, said, worst):
+    table = history(barriers)
+    text = rooms()["trajectory"].finding(table)
+    start = "mlp 128, 4 networks, by one permutation, found at the end of training by weights: at epochs 1 to 5, "
+    assert text.startswith(f"{start}on training and test images {said} (worst: train .")
+    assert worst in text
+    summary = rooms()["trajectory"].summary(table)
+    words = {text.replace("connected", "simultaneously weakly connected"): text for text in VERDICTS[:2]}
+    assert set(summary["simultaneous"]) == {words.get(said, VERDICTS[2])}
+
+
+def test_the_worst_moment_is_one_that_decides():
+    table = history({1: 0.1, 5: 0.05})
+    table.loc[(table["epoch"] == 1) & (table["a"] == 0), "barrier"] *= 0.01  # higher on average, and wide
+    verdicts = findings.where(rooms()["trajectory"].summary(table), split="train").set_index("epoch")
+    assert verdicts["verdict"].to_dict() == {1: "not decided", 5: "not connected"}
+    assert verdicts.loc[1, "barrier"] > verdicts.loc[5, "barrier"] * 0.9
+    assert "(worst: train .050 [" in rooms()["trajectory"].finding(table)
+
+
+def test_own_permutations_of_each_level_are_not_one():
+    summary = findings.where(rooms()["sparsity"].summary(FRAMES["sparsity"]()), metric="error")
+    assert summary.loc[summary["permutation"] == "level", "simultaneous"].isna().all()
+    assert set(summary.loc[summary["permutation"] == "dense", "simultaneous"]) <= set(VERDICTS)
+    text = rooms()["sparsity"].finding(FRAMES["sparsity"]())
+    assert "by one permutation, found before pruning" in text and "simultaneously" in text
+    assert "by the permutation found there" in text
+
+
+def test_what_cannot_be_otherwise_than_low_has_no_verdict():
+    summary = rooms()["trajectory"].summary(history({0: 0.0, 1: 0.0}))
+    assert summary.loc[summary["epoch"] == 0, "verdict"].isna().all()
+    # Trained networks between which nothing rises are connected.
+    assert set(summary.loc[summary["epoch"] == 1, "verdict"]) == {"connected"}
+    # Those that guess are not, unless the error rises all the same.
+    guessing = rooms()["trajectory"].summary(history({1: 0.0, 5: 0.05}, error=0.9))
+    assert guessing.loc[guessing["epoch"] == 1, "verdict"].isna().all()
+    assert set(guessing.loc[guessing["epoch"] == 5, "verdict"]) == {"not connected"}
+    only = history({1: 0.0, 5: 0.0}, error=0.9)
+    assert "without a verdict" in rooms()["trajectory"].finding(only)
+    assert rooms()["trajectory"].summary(only)["simultaneous"].isna().all()
+    one = rooms()["width"].finding(width_table({16: 0.0}).assign(end_b=0.9))
+    assert "on training and test images without a verdict at 16 (" in one
+    cycles = FRAMES["cycles"]()
+    home = (cycles["kind"] == "cycle") & (cycles["method"] == "weights")
+    cycles.loc[home, ["fixed_points", "barrier"]] = [1.0, 0.0]
+    summary = rooms()["cycles"].summary(cycles)
+    home = (summary["kind"] == "cycle") & (summary["method"] == "weights")
+    assert (
+        summary.loc[home, "verdict"].isna().all()
+        and summary.loc[~home & (summary["metric"] == "error"), "verdict"].notna().all()
+    )
+
+
+def test_scaling_tells_every_crossing_with_its_interval():
+    assert prose.width_of(197.3, 148, 291) == "200 [150, 290]"
+    nan = float("nan")
+    assert (
+        prose.width_of(nan, 12.3, nan) == "not reached [12, no end]" and prose.width_of(nan, nan, nan) == "not reached"
+    )
+    assert prose.width_of(197.3, nan, nan) == "200 (no interval)" and prose.width_of(90, 50, nan) == "90 [50, no end]"
+    table = FRAMES["scaling"]().assign(crossing=nan, crossing_low=12.3, crossing_high=nan)
+    text = rooms()["scaling"].finding(table)
+    assert text.count("width not reached [12, no end]") == text.count("β -") + text.count("β .") + text.count("β 1.")
 
 
 def test_butterfly_says_whether_permutations_lower_the_barriers_to_children():
@@ -188,6 +289,7 @@ def test_the_verdict_is_what_its_meaning_says():
     assert verdict(0.019, 0.01, 0.02) == verdict(0.021, 0.0199, 0.03) == "not decided"
     assert verdict(0.03, 0.02, 0.05) == "not connected"
     assert verdict(0.001, float("nan"), float("nan")) == verdict(0.001, None, None) == "not decided"
+    assert verdict(0.001, 0.0, 0.002, error=0.85) is None and verdict(0.03, 0.02, 0.05, error=0.85) == "not connected"
     assert "0.02" in MEANING and all(word in MEANING for word in VERDICTS)
 
 

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from test_figures import FRAMES
 
 from onebasin import checkpoint, data, models, seeding, tables
 from onebasin.study import align
@@ -174,12 +176,25 @@ def test_an_experiment_goes_from_measurement_to_table_to_figure(folder):
     means = pd.read_csv(drawn["summary"])
     assert means["rows"].sum() == len(found) and set(means["networks"]) == {3}
     told = drawn["finding"].read_text().strip()
-    assert told.startswith("net, 3 networks a width: without a permutation ")
+    assert told.startswith("net, 3 networks a width, weak by by-weights: ") and "| net: claim | " in told
     assert "net 4 itself misses ." in told
     findings(
         job({"findings": [drawn["finding"]]}, {"page": folder / "findings.md"}, experiments=["width"], study="tiny")
     )
     assert told in (folder / "findings.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "said"),
+    [("same", "rotated", "rotated digits"), ("mnist", "none", "mnist"), ("same", "none", "digits")],
+)
+def test_a_finding_names_the_second_data_set(tmp_path, name, variant, said):
+    tables.write(tmp_path / "table.csv", "transfer", FRAMES["transfer"]().to_dict("records"))
+    drawn = {kind: tmp_path / kind for kind in ("png", "pdf", "summary", "finding")}
+    config = {"data": {"name": "digits"}, "transfer": {"data": {"name": name, "variant": variant}}}
+    one = job({"table": tmp_path / "table.csv"}, drawn, experiment="transfer", style="screen")
+    figure(replace(one, config=config))
+    assert (tmp_path / "finding").read_text().count(f"the second data set ({said})") == 1
 
 
 KILLED = """

@@ -9,6 +9,8 @@ import math
 import time
 from types import SimpleNamespace
 
+from onebasin.findings import LEGEND
+
 NETWORKS_OF["narrow"] = lambda wildcards: [
     {"seed": seed, "width": width}
     for width in config["embedding"]["narrow"]
@@ -203,5 +205,6 @@ onsuccess:
     # drawn until then.
     found = Path(f"results/{config['study']}/findings.md")
     if found.exists() and found.stat().st_mtime >= PLANNED:
-        told = f"{found.read_text(encoding='utf-8')}\n{found.with_name('report.html')} shows it, with every figure."
-        atexit.register(print, told)
+        parts = found.read_text(encoding="utf-8").rstrip().split("\n\n")
+        told = [part for part in parts if not part.startswith(("| ", LEGEND))]
+        atexit.register(print, "\n\n".join([*told, f"{found.with_name('report.html')} shows it, with every figure."]))

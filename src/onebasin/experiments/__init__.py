@@ -12,6 +12,8 @@ The docstring of the module is the question (its first line) and the caption of 
 * ``measure(study, settings)``: its rows, or for each of several tables its rows;
 * ``table(parts, settings)``: from the rows of its parts to the rows of its table, where these are not the same;
 * ``SUMMARY``: the means that its figure draws and its finding tells;
+* ``GRID``: by which keys of the summary its verdicts are laid out in a table beside the finding (see
+  ``findings.grids``); none unless it is given;
 * ``finding(table)``: from the data frame of its table to one to three sentences, computed;
 * ``figure(table)``: from the data frame of its table to a figure;
 * ``VERSION``: 1 unless it is given; it is raised when the module's code changes what it measures or tabulates.
@@ -31,7 +33,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import Columns
-from onebasin.findings import UNDECIDED
+from onebasin.findings import UNDECIDED, Grid, grids
 from onebasin.summaries import summarise
 
 if TYPE_CHECKING:
@@ -216,6 +218,11 @@ class Room:
     def summary(self, table: DataFrame) -> DataFrame:
         """Return the means of its table, with intervals and verdicts (see ``summaries.summarise``)."""
         return summarise(table, self.module.SUMMARY)
+
+    def grids(self, summary: DataFrame) -> list[Grid]:
+        """Return its verdicts and means, to be looked up, from its summary; none where it has no ``GRID``."""
+        laid = getattr(self.module, "GRID", None)
+        return grids(summary, **laid) if laid and len(summary) else []
 
     def finding(self, table: DataFrame) -> str:
         """Return what its table says, in one to three sentences."""

@@ -183,7 +183,7 @@ def finding(table: DataFrame) -> str:
         ends = findings.where(part, method=method, count=[2, int(most)])
         sentences.append(
             f"In one frame by {method}, the training error barrier between two networks {name} is "
-            f"{findings.each(ends, lambda row: 'where ' + str(row['count']) + ' share it')}."
+            f"{findings.each(ends, lambda row: 'where ' + str(row['count']) + ' networks share it')}."
         )
     return findings.joined(sentences)
 

@@ -162,7 +162,13 @@ def _on_the_way(rows: DataFrame) -> DataFrame:
     return rows.assign(networks=rows["networks"].where(~closed, rows["networks"].str.rpartition("-")[0]))
 
 
-SUMMARY = Summary("model width method kind length split metric", "barrier fixed_points chance", "networks", _on_the_way)
+SUMMARY = Summary(
+    "model width method kind length split metric",
+    "barrier fixed_points chance",
+    "networks",
+    _on_the_way,
+    trivial=lambda rows: rows["fixed_points"] == 1,
+)
 
 
 def finding(table: DataFrame) -> str:
@@ -182,9 +188,12 @@ def finding(table: DataFrame) -> str:
             first = findings.best(cycles, "length")
             ends = paths[paths["length"].isin([paths["length"].min(), paths["length"].max()])]
             sentences.append(
-                f"{name} by {method}: after a cycle of {first['length']}, {findings.mean(first, 'fixed_points')} of "
-                f"the units are home (by chance {findings.number(first['chance'], 3)}); the training error barrier is "
-                f"{findings.each(ends, lambda row: 'over ' + findings.counted(row['length'], 'step'))}."
+                f"{name} by {method}: after a cycle of {first['length']} permutations, "
+                f"{findings.mean(first, 'fixed_points')} of the units are back in their place (by chance "
+                f"{findings.number(first['chance'], 3)}). Between the first and the last network of a path, the "
+                f"training error barrier is "
+                f"{findings.each(ends, lambda row: 'over ' + findings.counted(row['length'], 'step'))} "
+                f"({findings.of_networks(tried)})."
             )
     return findings.joined(sentences[:3])
 

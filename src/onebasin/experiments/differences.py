@@ -88,13 +88,29 @@ def finding(table: DataFrame) -> str:
         )
         largest = kept.reindex(kept["difference"].abs().sort_values(ascending=False).index).head(3)
         if len(largest):
+            named = _named(part)
             told = (
-                f"{row['second_claim']} {row['second']} less {row['first_claim']} {row['first']} "
-                f"{findings.estimate(row['difference'], row['low'], row['high'])}".replace("none none", "none")
+                f"{named[row['second_claim'], row['second']]} less {named[row['first_claim'], row['first']]} "
+                f"{findings.estimate(row['difference'], row['low'], row['high'])}"
                 for _, row in largest.iterrows()
             )
             sentences.append(f"The largest: {findings.listed(told)}.")
     return findings.joined(sentences)
+
+
+def _named(rows: DataFrame) -> dict[tuple[str, str], str]:
+    """Return what each side of a difference is called, by its claim and method."""
+    from pandas import DataFrame, concat
+
+    from onebasin import findings
+
+    sides = [rows[[f"{side}_claim", side]].to_numpy() for side in ("first", "second")]
+    found = concat([DataFrame(side, columns=["claim", "method"]) for side in sides])
+    names = (
+        findings.FRAMES["none"] if frame == "none" else findings.claimed(frame, method)
+        for frame, method in zip(findings.frames(found), found["method"], strict=True)
+    )
+    return dict(zip(zip(found["claim"], found["method"], strict=True), names, strict=True))
 
 
 def figure(table: DataFrame) -> Figure:

@@ -121,7 +121,8 @@ def finding(table: DataFrame) -> str:
         tried = part[part["method"] == method]
         sentences.append(
             f"Between {name} and networks padded to its width, the training error barrier "
-            f"{findings.way(tried.iloc[0])} is {findings.each(tried, lambda row: 'from width ' + str(row['narrow']))}."
+            f"{findings.way(tried.iloc[0])} is {findings.each(tried, lambda row: 'from width ' + str(row['narrow']))} "
+            f"({findings.of_networks(tried)})."
         )
     return findings.joined(sentences)
 

@@ -75,8 +75,8 @@ def finding(table: DataFrame) -> str:
     for name, part in findings.widest(rows):
         ends = part[part["shared"].isin([part["shared"].min(), part["shared"].max()])]
         told = findings.each(ends, lambda row: f"after {row['shared']} shared epochs")
-        calm = part[part["verdict"] == "connected"]
-        reached = f"connected from {calm['shared'].min()} on" if len(calm) else "connected at no number of them"
+        calm = part.loc[(part["verdict"] != "connected")[::-1].cumsum()[::-1] == 0, "shared"]
+        reached = f"connected from {calm.min()} on" if len(calm) else "not to be called connected after the most"
         sentences.append(
             f"A network {name} and its child have a training error barrier of {told}: {reached} "
             f"({findings.of_networks(part)})."

@@ -166,9 +166,10 @@ def finding(table: DataFrame) -> str:
                 continue
             worst, least = findings.worst(alone), findings.best(alone)
             sentences.append(
-                f"{name} by {method}, matched with one layer rewound to epoch {worst['rewound']:.0f}: layer "
-                f"{worst['place']:.0f} matters most ({findings.mean(worst)}), layer {least['place']:.0f} least "
-                f"({findings.mean(least)}); with all rewound {findings.mean(none.iloc[0])}."
+                f"{name} by {method}: where one layer was rewound to epoch {worst['rewound']:.0f} for the matching, "
+                f"the training error barrier at the end is {findings.mean(worst)} for layer {worst['place']:.0f}, "
+                f"which matters most, and {findings.mean(least)} for layer {least['place']:.0f}, which matters least; "
+                f"where all were, {findings.mean(none.iloc[0])} ({findings.of_networks(early)})."
             )
     return findings.joined(sentences[:3])
 

@@ -113,8 +113,9 @@ def finding(table: DataFrame) -> str:
         dense, sparse = part.iloc[0], findings.worst(part, "level")
         sentences.append(
             f"{name} with {percent(sparse['density'])} of its weights misses {findings.mean(sparse, 'test_error')} of "
-            f"the test images, dense {findings.mean(dense, 'test_error')}; {percent(sparse['dead'])} of its units are "
-            f"dead, {percent(dense['dead'])} before ({findings.of_networks(part)})."
+            f"the test images, with all of them {findings.mean(dense, 'test_error')}; of its units, "
+            f"{findings.mean(sparse, 'dead')} are dead, {findings.mean(dense, 'dead')} before "
+            f"({findings.of_networks(part)})."
         )
     return findings.joined(sentences)
 

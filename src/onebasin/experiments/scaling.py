@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from onebasin.columns import CLAIM, CONFIGURATION, METHOD, METRIC, NUMBER, SPLIT, WHOLE, Column
 from onebasin.experiments import Needs, Row
-from onebasin.summaries import Summary
+from onebasin.summaries import Summary, framed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 PLACE, CATEGORY = 30, "Networks and width"
 VERSION = 2
@@ -74,9 +74,10 @@ COLUMNS = (
     Column("crossing_high", NUMBER, "upper bound of the interval; empty in the same cases", True),
 )
 SUMMARY = Summary(
-    "model method claim split metric",
+    "model method claim frame split metric",
     "narrowest widest beta beta_low beta_high crossing crossing_low crossing_high deviation deviation_low "
     "deviation_high",
+    prepare=framed,
 )
 BEYOND = 1.5
 """Times the end of the axis of crossings, where those that are not reached have their place."""
@@ -94,25 +95,22 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
 def finding(table: DataFrame) -> str:
     """Say how fast barriers fall, and where they would be gone; for each claim by the method of the lowest barriers."""
     from onebasin import findings
+    from onebasin.prose import width_of
 
-    rows = findings.where(table, metric="error", split="train")
     sentences = []
-    for model, part in rows.groupby("model", sort=False):
-        last = part.assign(last=part["factor"] * part["widest"] ** -part["beta"])
-        lowest = [findings.best(of_claim, "last") for _, of_claim in last.groupby("claim", sort=False)]
-        falls = (f"{findings.mean(row, 'beta')} {_named(row)}" for row in lowest)
-        passed = [
-            f"at width {row['crossing']:,.0f} {_named(row)}" for row in lowest if row["crossing"] == row["crossing"]
-        ]
+    for model, part in findings.where(table, metric="error", split="train").groupby("model", sort=False):
+        last = part.assign(last=part["factor"] * part["widest"] ** -part["beta"], frame=findings.frames(part))
+        told = []
+        for frame, of_claim in last.groupby("frame", sort=False):
+            row = findings.best(of_claim, "last")
+            at = width_of(*row[["crossing", "crossing_low", "crossing_high"]].astype(float))
+            told.append(f"{findings.claimed(str(frame), row['method'])} β {findings.mean(row, 'beta')}, width {at}")
         sentences.append(
-            f"Training error barriers of {model} fall as width^-β, β {findings.listed(falls)}; by this law they pass "
-            f"{findings.CONNECTED} {findings.listed(passed) if passed else 'nowhere near the measured widths'}."
+            f"Training error barriers of {model}, measured at widths {part['narrowest'].min()} to "
+            f"{part['widest'].max()}, fall as width^-β, and fall under {findings.CONNECTED} by this law at a width: "
+            f"{'; '.join(told)}."
         )
     return findings.joined(sentences)
-
-
-def _named(row: Series) -> str:
-    return "without a permutation" if row["method"] == "none" else f"by {row['method']} ({row['claim']})"
 
 
 def figure(table: DataFrame) -> Figure:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import CLAIM, CONFIGURATION, METHOD, NUMBER, SPLIT, VALUES, WHOLE, Column
 from onebasin.experiments import Counts, Needs, Row, widths
 from onebasin.landscape.barrier import highest, simplex_height, split_of, summit
-from onebasin.summaries import Summary, summarise
+from onebasin.summaries import Summary, framed, summarise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,10 +139,10 @@ def _barriers(rows: DataFrame) -> DataFrame:
             values = points[metric].tolist()
             rises[column] = highest(weights, values, [values[corner] for corner in corners]).rise
         found.append({**dict(zip(keys, key, strict=True)), **rises})
-    return pd.DataFrame(found)
+    return framed(pd.DataFrame(found))
 
 
-SUMMARY = Summary("model width method claim split", "barrier loss_barrier", "reference a b c", _barriers)
+SUMMARY = Summary("model width method claim frame split", "barrier loss_barrier", "reference a b c", _barriers)
 
 
 def finding(table: DataFrame) -> str:
@@ -156,7 +156,13 @@ def finding(table: DataFrame) -> str:
         told = [f"{findings.mean(row)} {findings.way(row)}" for _, row in plain.iterrows()]
         if len(others):
             least = findings.best(others)
-            told.append(f"{findings.mean(least)} {findings.way(least)}, the lowest of {len(others)} ways")
+            aligned = {
+                "first": "aligned to the first",
+                "third": "in the frame of a fourth",
+                "common": "in a common frame",
+            }
+            way = f"{aligned[least['frame']]} {findings.way(least)}"
+            told.append(f"{findings.mean(least)} {way}, the lowest of {len(others)} ways")
         sentences.append(f"Between three networks {name}, the training error rises by {findings.listed(told)}.")
     return findings.joined(sentences)
 

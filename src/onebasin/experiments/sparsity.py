@@ -50,7 +50,13 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
-SUMMARY = Summary("model width level density permutation method split metric", "barrier", "a b")
+SUMMARY = Summary(
+    "model width level density permutation method split metric",
+    "barrier",
+    "a b",
+    moments="level density",
+    several=lambda rows: rows["permutation"] == "level",
+)
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -111,25 +117,41 @@ def level_zero(curves: Iterable[Row], points: int) -> Iterator[Row]:
 
 
 def finding(table: DataFrame) -> str:
-    """Say which permutations still connect networks at the sparsest level."""
+    """Say whether the permutation of the dense networks connects them at every level, and what is so at the last."""
     from onebasin import findings
     from onebasin.prose import percent
 
-    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    rows = findings.where(summarise(table, SUMMARY), metric="error")
     sentences = []
-    for name, part in findings.widest(rows):
-        last = part[part["level"] == part["level"].max()]
-        sentences.append(
-            f"With {percent(last['density'].mean())} of the weights of {name}, the training error barrier is "
-            f"{findings.each(last, _named)} ({findings.of_networks(last)})."
-        )
+    for (model, width), part in rows.groupby(["model", "width"], sort=False):
+        least = percent(part["density"].min())
+        last = findings.where(part[part["level"] == part["level"].max()], split="train")
+        dense = findings.where(part, permutation="dense")
+        training = findings.where(dense, split="train")
+        if len(training):
+            method = findings.by_best(training)["method"].iloc[0]
+            one = findings.where(dense, method=method)
+            sentences.append(
+                f"{model} {width}, {findings.of_networks(one)}, by one permutation, found before pruning by {method}: "
+                f"at all levels, down to {least} of the weights, {findings.simultaneously(one, _when)}."
+            )
+            last = findings.where(last, method=["none", method])
+        if len(last):
+            sentences.append(
+                f"With {least} of the weights the training error barrier is {findings.each(last, _named)}."
+            )
     return findings.joined(sentences)
 
 
+def _when(row: Series) -> str:
+    from onebasin.prose import percent
+
+    return f"with {percent(row['density'])} of the weights"
+
+
 def _named(row: Series) -> str:
-    if row["method"] == "none":
-        return "without a permutation"
-    return f"by {row['method']} ({row['permutation']})"
+    words = {"level": "by the permutation found there", "dense": "by the one found before pruning"}
+    return words.get(row["permutation"], "without a permutation")
 
 
 def figure(table: DataFrame) -> Figure:

@@ -18,7 +18,7 @@ from onebasin.summaries import Summary, summarise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.figures.style import Mark
     from onebasin.study.study import Study
@@ -57,7 +57,13 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
-SUMMARY = Summary("model width method matched epoch split metric", "barrier", "a b")
+SUMMARY = Summary(
+    "model width method matched epoch split metric",
+    "barrier",
+    "a b",
+    trivial=lambda rows: rows["epoch"] == 0,
+    moments="epoch",
+)
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -99,25 +105,35 @@ def table(parts: Mapping[str, Iterable[Row]], settings: Mapping[str, Any]) -> It
 
 
 def finding(table: DataFrame) -> str:
-    """Say whether permutations of several moments do better at the end than those of the end."""
+    """Say whether permutations of several moments do better at the end than those of the end, and at every moment."""
     from onebasin import findings
 
-    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    rows = findings.where(summarise(table, SUMMARY), metric="error")
     sentences = []
     for name, part in findings.widest(rows[rows["method"] != "none"]):
-        end = part[part["epoch"] == part["epoch"].max()]
-        for method, tried in findings.by_best(end).groupby("method", sort=False):
-            several = tried[tried["matched"].str.contains("+", regex=False)]
-            single = tried[tried["matched"] == str(tried["epoch"].iloc[0])]
-            if len(several) and len(single):
-                least = findings.best(several)
-                epochs = least["matched"].replace("+", ", ")
-                sentences.append(
-                    f"{name} by {method}: at the end the training error barrier is {findings.mean(single.iloc[0])} "
-                    f"matched there, and {findings.mean(least)} matched at epochs {epochs} at once, the best of "
-                    f"{len(several)}."
-                )
-    return findings.joined(sentences[:3])
+        last = part["epoch"].max()
+        end = findings.where(part, epoch=last, split="train")
+        method = findings.by_best(end)["method"].iloc[0] if len(end) else ""
+        tried = findings.where(end, method=method)
+        several = tried[tried["matched"].str.contains("+", regex=False)]
+        single = findings.where(tried, matched=str(last))
+        if len(several) and len(single):
+            least = findings.best(several)
+            epochs = findings.listed(least["matched"].split("+"))
+            moments = findings.where(part, method=method, matched=least["matched"])
+            moments = moments[moments["epoch"] > 0]
+            sentences.append(
+                f"{name} by {method}: at the end the training error barrier is {findings.mean(single.iloc[0])} by the "
+                f"permutation found there, and {findings.mean(least)} by the one found at epochs {epochs} at once, the "
+                f"lowest of {len(several)} such. By this one permutation networks are, at epochs "
+                f"{moments['epoch'].min()} to {last}, {findings.simultaneously(moments, _when)} "
+                f"({findings.of_networks(moments)})."
+            )
+    return findings.joined(sentences)
+
+
+def _when(row: Series) -> str:
+    return f"at epoch {row['epoch']}"
 
 
 def figure(table: DataFrame) -> Figure:

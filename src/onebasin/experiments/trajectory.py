@@ -19,7 +19,7 @@ from onebasin.summaries import Summary, summarise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from onebasin.figures.style import Mark
     from onebasin.permutation import Permutation
@@ -48,7 +48,13 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
-SUMMARY = Summary("model width method found epoch split metric", "barrier", "a b")
+SUMMARY = Summary(
+    "model width method found epoch split metric",
+    "barrier",
+    "a b",
+    trivial=lambda rows: rows["epoch"] == 0,
+    moments="epoch",
+)
 
 
 def work(settings: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
@@ -71,27 +77,36 @@ def measure(study: Study, settings: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def finding(table: DataFrame) -> str:
-    """Say what permutations of the end do earlier, and what earlier ones do at the end."""
+    """Say whether the permutation of the end connects networks at every moment, and what earlier ones do at the end."""
     from onebasin import findings
 
-    rows = findings.where(summarise(table, SUMMARY), metric="error", split="train")
+    rows = findings.where(summarise(table, SUMMARY), metric="error")
     sentences = []
-    for name, part in findings.widest(rows[rows["method"] != "none"]):
+    for (model, width), part in rows[rows["found"].notna()].groupby(["model", "width"], sort=False):
         last = part["epoch"].max()
-        for method, tried in findings.by_best(part).groupby("method", sort=False):
-            end = findings.where(tried, found=last, epoch=last)
-            column = findings.where(tried, found=last)
-            moments = tried[(tried["epoch"] == last) & (tried["found"] < last) & (tried["found"] > 0)]
-            if end.empty or moments.empty:
-                continue
-            early = findings.best(moments, "found")
-            worst = findings.worst(column)
+        moments = part[(part["found"] == last) & (part["epoch"] > 0)]
+        training = findings.where(moments, split="train")
+        if training.empty:
+            continue
+        method = findings.by_best(training)["method"].iloc[0]
+        column = findings.where(moments, method=method)
+        sentences.append(
+            f"{model} {width}, {findings.of_networks(column)}, by one permutation, found at the end of training by "
+            f"{method}: at epochs {column['epoch'].min()} to {last}, {findings.simultaneously(column, _when)}."
+        )
+        at_end = findings.where(part, method=method, epoch=last, split="train")
+        earlier = at_end[(at_end["found"] > 0) & (at_end["found"] < last)]
+        if len(earlier):
+            early = findings.best(earlier, "found")
             sentences.append(
-                f"{name} by {method}: matched at the end, networks have a training error barrier of "
-                f"{findings.mean(end.iloc[0])} there and at most {findings.mean(worst)} on the way (epoch "
-                f"{worst['epoch']}); matched at epoch {early['found']:.0f}, {findings.mean(early)} at the end."
+                f"At the end it leaves a training error barrier of {findings.mean(at_end.iloc[-1])}, and the one that "
+                f"was found at epoch {early['found']:.0f} leaves {findings.mean(early)}."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
+
+
+def _when(row: Series) -> str:
+    return f"at epoch {row['epoch']}"
 
 
 def figure(table: DataFrame) -> Figure:

@@ -186,16 +186,19 @@ def finding(table: DataFrame) -> str:
         for method in dict.fromkeys(findings.by_best(findings.where(part, permutation="second"))["method"]):
             tried = findings.where(part, method=method)
             sentences.append(
-                f"Two networks {name} of the second data set, by {method}: the training error barrier is "
+                f"Two networks {name} of {findings.SECOND}, by {method}: the training error barrier is "
                 f"{findings.each(tried, _found)} ({findings.of_networks(tried)})."
             )
     return findings.joined(sentences[:3])
 
 
 def _found(row: Series) -> str:
-    return {"second": "by their own permutation", "first": "by that of the first set"}.get(
-        row["permutation"], f"by that found {row['permutation']}"
-    )
+    words = {
+        "first": "by the permutation between the networks of the same seeds on the first data set",
+        "second": "by their own",
+        "across": "by that between one network of each data set",
+    }
+    return words[row["permutation"]]
 
 
 def figure(table: DataFrame) -> Figure:

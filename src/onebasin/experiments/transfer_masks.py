@@ -85,7 +85,7 @@ def finding(table: DataFrame) -> str:
     from onebasin import findings
 
     return findings.joined(
-        f"Of the test images of the second data set, {name} misses {findings.each(part, mask_of, 'test_error')}."
+        f"Of the test images of {findings.SECOND}, {name} misses {findings.each(part, mask_of, 'test_error')}."
         for name, part in findings.widest(summarise(table, SUMMARY))
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from onebasin.columns import BARRIER, CLAIM, CONFIGURATION, CURVE, METHOD, PAIR
 from onebasin.experiments import Counts, Needs, Row
 from onebasin.landscape.barrier import barriers
-from onebasin.summaries import Summary, summarise
+from onebasin.summaries import Summary, framed, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,8 @@ NEEDS = Needs(
 ENDS: dict[str, Any] = {"color": "black", "linewidth": 0.6, "linestyle": "-"}
 """How the error of the networks themselves is drawn."""
 COLUMNS = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *BARRIER)
-SUMMARY = Summary("model width method claim split metric", "barrier", "reference a b")
+SUMMARY = Summary("model width method claim frame split metric", "barrier", "reference a b", framed)
+GRID = {"lines": "frame method split", "across": "width"}
 MEASURED = (*CONFIGURATION, *METHOD, *CLAIM, *PAIR, *CURVE)
 
 
@@ -84,19 +85,26 @@ UNTRAINED = 0.1
 
 
 def finding(table: DataFrame) -> str:
-    """Say from which width on networks of each model are connected, for each claim by the method that is best."""
+    """Say at which widths networks of each model are connected, a sentence for each claim, by its best method."""
     from onebasin import findings
 
-    ways = {"none": "without a permutation", "weak": "matched in pairs", "strong": "with one permutation a network"}
     sentences = []
     for model, rows in findings.where(summarise(table, SUMMARY), metric="error").groupby("model", sort=False):
-        told = []
-        for claim, part in rows.groupby("claim", sort=False):
+        told = {}
+        for frame, part in rows.groupby("frame", sort=False):
             last = findings.where(part, width=int(part["width"].max()), split="train")
-            method = findings.best(last if len(last) else part)["method"]
-            by = "" if claim == "none" else f" by {method}"
-            told.append(f"{ways[str(claim)]}{by} {findings.connected(findings.where(part, method=method))}")
-        sentences.append(f"{model}, {findings.of_networks(rows)} a width: {'; '.join(told)}.")
+            told[frame] = findings.best(last if len(last) else part)["method"], part
+        several = f", {findings.of_networks(rows)} a width"
+        # What no permutation does is told where there is none.
+        for frame in [frame for frame in told if frame != "none"] or ["none"]:
+            method, part = told[frame]
+            shown = findings.connected(findings.where(part, method=method))
+            sentences.append(f"{model}{several}, {findings.claimed(str(frame), method)}: {shown}.")
+            several = ""
+    if set(table["claim"]) - {"none"}:
+        sentences.append(
+            "Of each claim, this is the method whose mean on training images is lowest at the largest width."
+        )
     return findings.joined([*sentences, *_untrained(table)])
 
 

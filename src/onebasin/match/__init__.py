@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import torch
+
+from onebasin.match import assignment
 from onebasin.match.activation_matching import activations
 from onebasin.match.frames import hierarchical, merge_many, reference, universe
 from onebasin.match.result import Frame, Match, similarity
@@ -21,6 +24,7 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_pair",
     "universe",
+    "warm_up",
     "weights",
 ]
 
@@ -39,3 +43,13 @@ FRAMES: dict[str, Callable[..., Frame]] = {
     "sinkhorn": sinkhorn,
 }
 """What brings any number of networks into one frame, by name."""
+
+
+def warm_up(device: str | torch.device) -> None:
+    """Do what only the first matching of a process does, so that it is not in the time and memory of one of them.
+
+    Args:
+        device: where networks will be matched.
+    """
+    assignment.solvers()
+    torch.eye(2, device=device) @ torch.eye(2, device=device)  # a GPU starts its linear algebra

@@ -5,11 +5,23 @@ Its solvers are imported when one is needed: that takes half a second, and most 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 LEVELS = 2**16  # whole-number costs that the sparse solver tells apart
+
+
+@functools.cache
+def solvers() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Return the dense solver, the sparse matrix, and the solver of it; the first call imports them."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    return linear_sum_assignment, csr_array, min_weight_full_bipartite_matching
 
 
 def assign(gain: np.ndarray) -> np.ndarray:
@@ -18,9 +30,7 @@ def assign(gain: np.ndarray) -> np.ndarray:
     Args:
         gain: [units of a, units of b].
     """
-    from scipy.optimize import linear_sum_assignment
-
-    return linear_sum_assignment(gain, maximize=True)[1]
+    return solvers()[0](gain, maximize=True)[1]
 
 
 def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -> np.ndarray:
@@ -33,9 +43,7 @@ def assign_nearby(gain: np.ndarray, current: np.ndarray, candidates: int = 32) -
         current: the columns assigned so far.
         candidates: entries per row that take part, on average.
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
+    _, csr_array, min_weight_full_bipartite_matching = solvers()
     size = len(gain)
     values = gain.reshape(-1)
     nearest = (gain.max(axis=1, keepdims=True) / 2 + gain.max(axis=0) / 2).reshape(-1)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onebasin.match import similarity
+from onebasin.match import similarity, warm_up
 from onebasin.permutation import Permutation
 from onebasin.study import match
 from onebasin.symmetry import State, Symmetry, discover
@@ -97,6 +97,7 @@ def align(
     symmetry = discover(model, images[:2]) if symmetry is None else symmetry
     classes = torch.zeros(len(images), dtype=torch.int64) if labels is None else labels
     log.info("matching %d networks by %s", len(states), method)
+    warm_up(images.device)
     start = time.perf_counter()
     if len(states) == 2 and method in PAIR:
         pair = (states[0], states[1])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from onebasin import seeding
+from onebasin.match import warm_up
 from onebasin.networks.align import PAIR
 from onebasin.permutation import Permutation
 from onebasin.study import match
@@ -84,6 +85,7 @@ def recover(
             labels = torch.func.functional_call(model, state, (images,)).argmax(1) if "sinkhorn" in methods else images
         for method in methods:
             log.info("noise %g: matching by %s", level, method)
+            warm_up(images.device)
             start = time.perf_counter()
             found = match.pair(model, symmetry, (state, partner), PAIR[method], images, labels).permutation
             shares = recovered(found, planted)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from onebasin import checkpoint, data, permutation, symmetry, tables
 from onebasin.landscape.claims import into_common_frame
-from onebasin.match import similarity
+from onebasin.match import similarity, warm_up
 from onebasin.permutation import Permutation
 from onebasin.provenance import provenance
 from onebasin.study import match, network
@@ -146,6 +146,7 @@ def _matched(
 
 def _match(networks: Networks, method: Method, states: tuple[State, State], images: str) -> dict[str, Any]:
     seen = networks.images[images], networks.labels[images]
+    warm_up(networks.device)
     with peak(networks.device) as taken:
         found = match.pair(networks.model, networks.symmetry, states, method.settings, *seen)
     aligned = networks.symmetry.apply(found.permutation, states[1])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from onebasin import files, tables
 from onebasin.experiments import rooms
+from onebasin.findings import LEGEND, SECOND
 from onebasin.study.job import Job
 from onebasin.summaries import MEANING
 
@@ -31,10 +32,14 @@ def figure(job: Job) -> None:
 
     name = job.params.experiment
     room, rows = rooms()[name], tables.read(job.input.table, name)
+    summary = room.summary(rows)
     with files.atomic(job.output.summary) as temporary:
-        room.summary(rows).to_csv(temporary, index=False, lineterminator="\n")
+        summary.to_csv(temporary, index=False, lineterminator="\n")
+    told = [_named(room.finding(rows), job.config)]
+    if laid := room.grids(summary):
+        told += [LEGEND, *(grid.markdown() for grid in laid)]
     with files.atomic(job.output.finding) as temporary:
-        temporary.write_text(f"{room.finding(rows)}\n", encoding="utf-8")
+        temporary.write_text("\n\n".join(told) + "\n", encoding="utf-8")
     figures.save(figures.draw(name, rows, job.params.style), job.output.png, job.output.pdf)
 
 
@@ -46,6 +51,16 @@ def findings(job: Job) -> None:
         parts.append(Path(path).read_text(encoding="utf-8").strip())
     with files.atomic(job.output.page) as temporary:
         temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _named(text: str, config: Mapping[str, Any]) -> str:
+    """Say which the second data set is where it is mentioned first; tables do not know its name."""
+    if SECOND not in text:
+        return text
+    second = config["transfer"]["data"]
+    name = config["data"]["name"] if second["name"] == "same" else second["name"]
+    variant = "" if second["variant"] == "none" else f"{second['variant']} "
+    return text.replace(SECOND, f"{SECOND} ({variant}{name})", 1)
 
 
 def _key(source: str) -> str:

@@ -135,6 +135,7 @@ def stored_frame(
     """
 
     def made() -> dict[str, Any]:
+        match.warm_up(device)
         with peak(device) as taken:
             frame = make()
         permutations = [[seed, one.lists()] for seed, one in frame.permutations.items()]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from onebasin import files
-from onebasin.experiments import SECTIONS, rooms
+from onebasin.experiments import SECTIONS, Room, rooms
+from onebasin.findings import LEGEND, Grid
 from onebasin.provenance import provenance
 from onebasin.study.job import Job
 from onebasin.summaries import MEANING
@@ -43,6 +44,7 @@ def make(job: Job) -> None:
         study=config["study"],
         about=about(config),
         meaning=MEANING,
+        legend=LEGEND,
         sections=sections,
         front=FRONT,
         config=_yaml(config),
@@ -76,7 +78,8 @@ def _room(name: str, figure: str, summary: str, finding: str, *, caption: str) -
         "name": name,
         "section": room.category,
         "question": room.question,
-        "finding": Path(finding).read_text(encoding="utf-8").strip(),
+        "finding": Path(finding).read_text(encoding="utf-8").partition("\n\n")[0].strip(),
+        "grids": _grids(room, summary),
         "caption": _html(caption),
         "image": base64.b64encode(Path(figure).read_bytes()).decode(),
         "columns": columns,
@@ -89,6 +92,15 @@ def _cell(line: Mapping[str, str], name: str) -> str:
     """Write a value, with its interval where it has one."""
     low, high = (_short(line.get(f"{name}_{end}", "")) for end in ("low", "high"))
     return f"{_short(line[name])} [{low}, {high}]" if low and high else _short(line[name])
+
+
+def _grids(room: Room, summary: str) -> list[Grid]:
+    """Return the verdicts of a room, to be looked up."""
+    import pandas as pd
+
+    if not hasattr(room.module, "GRID"):
+        return []
+    return room.grids(pd.read_csv(summary, keep_default_na=False, na_values=[""]))
 
 
 def _short(cell: str) -> str:
