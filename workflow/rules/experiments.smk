@@ -207,4 +207,6 @@ onsuccess:
     if found.exists() and found.stat().st_mtime >= PLANNED:
         parts = found.read_text(encoding="utf-8").rstrip().split("\n\n")
         told = [part for part in parts if not part.startswith(("| ", LEGEND))]
-        atexit.register(print, "\n\n".join([*told, f"{found.with_name('report.html')} shows it, with every figure."]))
+        atexit.register(
+            print, "\n\n".join([*told, f"{found.with_name('report.html')} shows it, with every figure."])
+        )
