@@ -108,9 +108,7 @@ def finding(table: DataFrame) -> str:
         for claim, words in (("weak", "between the two that were matched"), ("strong", "in a frame common to all")):
             if len(of_claim := part[part["claim"] == claim]):
                 row = findings.best(of_claim)
-                # One matching of all networks has one time.
-                seconds = findings.mean(row, "seconds") if claim == "weak" else findings.number(row["seconds"], 3)
-                told.append(f"{row['method']} {words}, {findings.mean(row)} in {seconds} s a pair")
+                told.append(f"{row['method']} {words}, {findings.mean(row)} in {row['seconds']:.2g} s a pair")
         sentences.append(
             f"The lowest training error barriers of {name} are left by {findings.listed(told)} "
             f"({findings.of_networks(part)})."
