@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from onebasin import differences, figures, scaling, seeding, tables
+from onebasin import differences, figures, prose, scaling, seeding, tables
 from onebasin.experiments import control, linear, mechanism_share, rooms
 from onebasin.experiments import methods as methods_room
 from onebasin.figures import panels as panels_module
@@ -843,11 +843,11 @@ def test_an_interval_that_leaves_the_axis_ends_in_an_arrow_there_and_is_said():
     )
     np.testing.assert_allclose(bar[:, 1], [low, high])
     assert [height for _, height in arrows(axis)] == [bottom, top]
-    assert "interval goes on beyond the axis" in legend(figure)
+    assert "interval goes on" in legend(figure)
     frame["barrier"] = [1.0, 1.1, 1.2, 1.0, 1.1, 1.2]
     axis.set_ylim(0.1, 10)
     whole = figures.draw("width", frame.assign(barrier=1.0))
-    assert not arrows(whole.axes[0]) and "interval goes on beyond the axis" not in legend(whole)
+    assert not arrows(whole.axes[0]) and "interval goes on" not in legend(whole)
 
 
 def test_an_interval_down_to_nothing_leaves_a_logarithmic_axis_and_not_one_from_0():
@@ -918,7 +918,7 @@ def test_simplex_names_the_networks_and_the_barrier():
     assert texts[1][:3] == [r"$\theta_{0}$", r"$\pi_{1}\theta_{1}$", r"$\pi_{2}\theta_{2}$"]
     assert texts[2][:3] == [r"$\pi_{0}\theta_{0}$", r"$\pi_{1}\theta_{1}$", r"$\pi_{2}\theta_{2}$"]
     # The loss is 0.01 at the corners and h (ab + bc + ca) above; its top is at the centre, h / 3.
-    assert texts[1][3] == f"barrier {height('weak', 16, 0, 2) / 3:.2g}"
+    assert texts[1][3] == f"barrier {prose.number(height('weak', 16, 0, 2) / 3)}"
 
 
 def test_simplex_places_the_corners():
@@ -941,8 +941,8 @@ def test_methods_draws_every_measurement():
         for axis, values in zip(figure.axes[5 * index :], shown, strict=False):
             np.testing.assert_allclose(measurements(axis), np.sort(values))
     titles = [axis.get_title() for axis in figure.axes[:5]]
-    assert titles[0].startswith("weak: two networks") and titles[1].startswith("strong: all networks at once")
-    assert titles[2:] == ["cosine (what weight\nmatching maximises)", "seconds per pair", "memory (MB)"]
+    assert titles[:2] == ["weak", "strong, in a common frame"]
+    assert titles[2:] == ["cosine of parameters", "seconds per pair", "memory (MB)"]
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     assert legend(figure)[2] == "merge-many, weights"
     assert len(figures.draw("methods", frame.assign(memory=np.nan)).axes) == 2 * 4
@@ -966,6 +966,8 @@ def test_scaling_draws_every_law():
     assert {"interval without an end", "not reached by the law"} <= set(legend(figure))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["no permutation", "weak, weight matching"] and "strong, merge-many, weights" in labels
+    # Panels above each other share their numbers, and only the lowest shows them.
+    assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == ["4", "16", "64", "256"]
 
 
 def test_differences_draws_every_comparison_at_three_widths_and_over_all():
@@ -982,7 +984,10 @@ def test_differences_draws_every_comparison_at_three_widths_and_over_all():
     assert labels[:2] == ["weak: weights − none", "weak: activations − none"] and len(labels) == 3 + 6 + 3
     assert "weights, strong − weak" in labels and "merge-weights − weights, weak" in labels
     loss = figures.draw("differences", frame[frame["metric"] == "loss"])
-    assert loss.get_supxlabel() == "loss barrier (nats): second less first; 4 networks of a width"
+    said = "loss barrier (nats) of the one named first less that of the other: left of 0, the first is lower"
+    assert loss.get_supxlabel().split() == said.split()
+    assert {"4 networks of a width", "mlp: 3 of 4 widths are drawn"} <= set(legend(figure))
+    assert not any(text.startswith("cnn") for text in legend(figure))
 
 
 def test_consensus_draws_every_measurement_of_the_test_images():
@@ -995,7 +1000,7 @@ def test_consensus_draws_every_measurement_of_the_test_images():
         values = 1 - cell[column] if over == "mean" else cell[column]
         np.testing.assert_allclose(measurements(figure.axes[6 * row + 3]), np.sort(values))
     assert figure.axes[3].get_title() == "width 64\nrepair"
-    assert figure.axes[0].get_ylabel() == "mlp, pairs\nerror barrier"
+    assert figure.axes[0].get_ylabel() == "mlp, pairs\ntest error barrier"
 
 
 def test_instability_draws_every_measurement_and_the_means():
@@ -1166,9 +1171,9 @@ def test_tickets_draws_every_network_under_every_mask():
     frame = tickets_frame()
     figure = figures.draw("tickets", frame)
     first = figure.axes[0]
-    expected = 1 - frame[frame["model"] == "mlp"]["test_error"]
+    expected = frame[frame["model"] == "mlp"]["test_error"]
     assert sorted(measurements(first)) == pytest.approx(sorted(expected))
-    assert first.get_title() == "test accuracy"
+    assert first.get_title() == "test error" and first.get_ylim()[0] == 0
     assert {"own mask", "another's, weight matching", "another's, not permuted", "random"} <= set(legend(figure))
     # In the order of the legend, from left to right: the axis is inverted.
     series = [
@@ -1180,12 +1185,11 @@ def test_tickets_draws_every_network_under_every_mask():
 def test_transfer_masks_draws_every_network_under_every_mask_and_dense():
     frame = transfer_masks_frame()
     figure = figures.draw("transfer_masks", frame)
-    accuracy, loss = figure.axes[:2]
+    error, loss = figure.axes[:2]
     part = frame[frame["model"] == "mlp"]
-    expected = [1 - error for split in ("train", "test") for error in part[f"{split}_error"]]
-    np.testing.assert_allclose(measurements(accuracy), np.sort(expected))
+    np.testing.assert_allclose(measurements(error), np.sort([*part["train_error"], *part["test_error"]]))
     np.testing.assert_allclose(measurements(loss), np.sort([*part["train_loss"], *part["test_loss"]]))
-    labels = [label.get_text() for label in accuracy.get_xticklabels()]
+    labels = [label.get_text() for label in error.get_xticklabels()]
     assert labels == ["dense", "weights", "unpermuted", "random"]
     assert {"no mask: dense", "another's, weight matching", "random"} <= set(legend(figure))
 
@@ -1300,19 +1304,19 @@ def test_stability_draws_all_pairs_of_stages_and_the_chance_level():
     }
     assert levels == {1 / 128}
     drawn = [line for line in axis.lines if line.get_gid() == "measurement"]
-    assert len(drawn) == 2 * 6 and all(len(line.get_ydata()) == 4 for line in drawn)
+    # The end of training, epoch 20, is not compared with itself: lines break there, before the levels of pruning.
+    assert len(drawn) == 2 * 6 and all(np.isnan(line.get_ydata()).tolist() == [0, 0, 1, 0, 0] for line in drawn)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "5", "20", "L1", "L2"]
 
 
-def test_stability_names_the_groups_of_a_deep_network_in_their_order():
+def test_stability_counts_the_groups_of_a_deep_network_in_their_order():
     frame = stability_frame()
     first = chosen(frame, model="cnn", group="features.0")
-    groups = [f"features.{number}" for number in range(13)]
-    figure = figures.draw(
-        "stability", pd.concat([first.assign(group=group) for group in sorted(groups)], ignore_index=True)
-    )
+    units = {f"features.{number}": number + 2 for number in range(13)}
+    parts = [first.assign(group=group, units=units[group]) for group in sorted(units)]
+    figure = figures.draw("stability", pd.concat(parts, ignore_index=True))
     names = [text.get_text() for axis in figure.axes for text in axis.get_yticklabels() if ": 1/" in text.get_text()]
-    assert [name.partition(":")[0] for name in names] == groups
+    assert names == [f"{number}: 1/{number + 1}" for number in range(1, 14)]
     check_view(figure)
 
 
@@ -1346,8 +1350,9 @@ def test_superposition_draws_the_end_with_every_pair_and_means_along_training():
     np.testing.assert_allclose(
         measurements(panel(figure, 0, 0)), np.sort(last.loc[last["method"] != "none", "barrier"])
     )
-    assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…20\n(3)"]
-    assert len(panel(figure, 0, 1).lines) == 7
+    assert [label.get_text() for label in panel(figure, 0, 0).get_xticklabels()][-2:] == ["5\n+20", "1…\n20"]
+    # A mean for each way to match, and the line of 0.02.
+    assert len(panel(figure, 0, 1).lines) == 7 + 1
 
 
 def test_tickets_are_compared_two_by_two_and_by_epoch_of_rewinding():
@@ -1356,10 +1361,10 @@ def test_tickets_are_compared_two_by_two_and_by_epoch_of_rewinding():
     rows = [figure.axes[start : start + 4] for start in range(0, 24, 4)]
     sparsest = frame[(frame["model"] == "mlp") & (frame["level"] == 4)]
     first = frame[(frame["model"] == "mlp") & (frame["rewind"] == 1)]
-    np.testing.assert_allclose(measurements(rows[0][0]), np.sort(1 - first["test_error"]))
+    np.testing.assert_allclose(measurements(rows[0][0]), np.sort(first["test_error"]))
     np.testing.assert_allclose(measurements(rows[1][0]), np.sort(first["test_disagreement"]))
-    np.testing.assert_allclose(measurements(rows[1][3]), np.sort(1 - first["train_ensemble_error"]))
-    np.testing.assert_allclose(measurements(rows[2][0]), np.sort(1 - sparsest["test_error"]))
+    np.testing.assert_allclose(measurements(rows[1][3]), np.sort(first["train_ensemble_error"]))
+    np.testing.assert_allclose(measurements(rows[2][0]), np.sort(sparsest["test_error"]))
     assert [label.get_text() for label in rows[2][0].get_xticklabels()] == ["0", "1", "5"]
     assert "own mask, again" in legend(figure)
     text = rooms()["tickets"].finding(frame)
@@ -1418,3 +1423,98 @@ def test_embedding_draws_every_wide_and_padded_network_against_the_narrow_width(
     cell = frame[(frame["model"] == "mlp") & (frame["metric"] == "error") & (frame["split"] == "train")]
     np.testing.assert_allclose(measurements(axis), np.sort(cell["barrier"]))
     assert list(axis.get_xticks()) == [2, 3] and "in width 8" in axis.get_ylabel()
+
+
+@pytest.mark.parametrize("name", ["sparsity", "tickets", "pruning"])
+def test_every_density_has_a_band_that_holds_its_marks(name):
+    axis = figures.draw(name, FRAMES[name]()).axes[0]
+    bands = [patch.get_extents().transformed(axis.transData.inverted()) for patch in axis.patches]
+    bands = sorted((min(box.x0, box.x1), max(box.x0, box.x1)) for box in bands)
+    assert len(bands) == len(axis.get_xticks())
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(bands))
+    places = np.concatenate([m.get_offsets()[:, 0] for m in axis.collections if m.get_gid() == "measurement"])
+    assert all(any(low < place < high for low, high in bands) for place in places)
+
+
+def test_numbers_that_touch_are_left_out_from_the_last_and_words_are_turned():
+    frame = width_frame(models={"mlp": [2**power for power in range(1, 15)]}, claims=CLAIMS[:2])
+    axis = figures.draw("width", frame, "paper").axes[0]
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert len(labels) == 14 and labels[-1] == "16384" and 3 <= sum(map(bool, labels)) < 14
+    assert {label.get_rotation() for label in axis.get_xticklabels()} == {0}
+    words = figures.draw("transfer_masks", transfer_masks_frame().replace("weights", "a" * 40), "paper")
+    assert {label.get_rotation() for label in words.axes[0].get_xticklabels()} <= {20, 90}
+
+
+def test_an_axis_from_zero_holds_intervals_up_to_twice_what_is_drawn():
+    from matplotlib.figure import Figure
+
+    from onebasin.figures.intervals import bars
+
+    axes = Figure().subplots(1, 3)
+    for axis, end in zip(axes, (1.5, 9.0, 0.5), strict=True):
+        axis.set_ylim(-1, 1)
+        bars(axis, [1], [0.0], [end], "black", whole=False)
+        panels_module.from_zero(axis)
+    assert [axis.get_ylim() for axis in axes] == [(0, pytest.approx(1.05 * top)) for top in (1.5, 2, 1)]
+
+
+def test_an_axis_of_error_barriers_has_room_for_their_intervals():
+    frame = width_frame(models={"mlp": [16]}, claims=CLAIMS[:1])
+    frame["barrier"] = [0.3, 0.4] * (len(frame) // 2)
+    error, loss = figures.draw("width", frame).axes
+    assert 1 < error.get_ylim()[1] < 1.2 and loss.get_ylim()[1] < 0.6
+
+
+@pytest.mark.parametrize(("look", "shown"), [("screen", 3), ("paper", 1)])
+def test_a_figure_says_when_it_does_not_draw_all_widths(look, shown):
+    for name in ("pairs", "consensus", "correction", "cycles"):
+        texts = legend(figures.draw(name, FRAMES[name](), look))
+        count = FRAMES[name]().query("model == 'mlp'")["width"].nunique()
+        assert (f"mlp: {shown} of {count} widths are drawn" in texts) == (shown < count)
+        assert any(text.startswith("cnn: 1 of 2") for text in texts) == (look == "paper")
+
+
+def test_a_guess_is_in_the_legend_where_it_is_in_view():
+    frame = errors_frame()
+    assert "a guess" not in legend(figures.draw("errors", frame))
+    assert "a guess" in legend(figures.draw("errors", frame.assign(guess=0.1)))
+
+
+def test_transfer_has_no_panel_where_every_barrier_is_0():
+    frame = transfer_frame()
+    frame.loc[(frame["metric"] == "loss") & (frame["trained_a"] != frame["trained_b"]), "barrier"] = 0.0
+    figure = figures.draw("transfer", frame)
+    assert len(figure.axes) == 2 * (4 + 2 + 4)
+    titles = [axis.get_title().replace("\n", " ") for axis in figure.axes[4:6]]
+    assert titles == ["both trained on the first set", "both trained on the second set"]
+    lone = frame.assign(barrier=0.0)
+    assert len(figures.draw("transfer", lone).axes) == 2 * (4 + 4 + 4)
+
+
+@pytest.mark.parametrize("look", style.STYLES)
+def test_colours_have_numbers_in_them_or_a_scale_beside_them(look):
+    frame = trajectory_frame()
+    few = figures.draw("trajectory", frame, look)
+    assert panel(few, 0, 0).texts and not any(axis.get_label() == "<colorbar>" for axis in few.axes)
+    epochs = sorted(frame["epoch"].unique())
+    many = [
+        frame.assign(epoch=frame["epoch"] + 100 * turn, found=frame["found"] + 100 * turn)
+        for turn in range(-(-10 // len(epochs)))
+    ]
+    crowded = figures.draw("trajectory", pd.concat(many, ignore_index=True), look)
+    assert not panel(crowded, 0, 0).texts and any(axis.get_label() == "<colorbar>" for axis in crowded.axes)
+
+
+@pytest.mark.parametrize("name", ["trajectory", "superposition"])
+def test_in_one_column_the_end_of_training_is_as_broad_as_the_column(name):
+    figure = figures.draw(name, FRAMES[name](), "paper")
+    figure.draw_without_rendering()
+    ends = [axis for axis in figure.axes if axis.get_title() == "end of training"]
+    assert len(ends) == 2 and all(axis.bbox.width > 0.7 * figure.bbox.width for axis in ends)
+    check_view(figure)
+
+
+@pytest.mark.parametrize("name", ["stability", "tickets", "cycles", "trajectory"])
+def test_figures_of_one_column_leave_room_on_the_page(name):
+    assert figures.draw(name, FRAMES[name](), "paper").get_figheight() < 8.5

@@ -2,9 +2,9 @@
 
 Networks that were permuted into one frame, against their number: the barriers on the lines between two of them, the
 largest barrier over their mean and {consensus[mixtures]} random mixtures of all of them (*simplex*), and the accuracy
-of their mean, with its statistics as they are and under each correction. *None*: no permutation. A matching method for
-two networks takes all of them into the frame of the first; a method for n networks finds a frame of its own for each
-number of networks.
+of their mean, with its statistics as they are and under each correction. On test data. *None*: no permutation. A
+matching method for two networks takes all of them into the frame of the first; a method for n networks finds a frame of
+its own for each number of networks.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def figure(table: DataFrame) -> Figure:
     import numpy as np
 
     from onebasin.figures import panels, style
-    from onebasin.figures.legend import legend
+    from onebasin.figures.legend import legend, some
     from onebasin.figures.series import beside, handles, series
 
     table = table[(table["split"] == "test") & (table["metric"] == "error")]
@@ -205,15 +205,16 @@ def figure(table: DataFrame) -> Figure:
     models = style.unique(table["model"])
     compared = style.unique(table["correction"])
     widths = {model: style.chosen(table.loc[table["model"] == model, "width"]) for model in models}
-    if style.narrow():
-        widths = {model: found[-1:] for model, found in widths.items()}
     marks = style.method_marks(table)
     counts = sorted(table["count"].unique())
     rows = [(model, over) for model in models for over in QUANTITIES]
     shown = {model: [(width, correction) for width in widths[model] for correction in compared] for model in models}
     drawn, axes = panels.uneven([len(shown[model]) for model, _ in rows], [1.4] * len(rows), sharey=True)
+    clipped = 0
     for (model, over), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["over"] == over)]
+        part = part[part["width"].isin(widths[model])]
+        floor = None if over == "mean" else panels.barrier_axis(line, part["barrier"], "error")
         for axis, (width, correction) in zip(line, shown[model], strict=True):
             panels.bands(axis, counts)
             measured = part[(part["width"] == width) & (part["correction"] == correction)]
@@ -223,22 +224,23 @@ def figure(table: DataFrame) -> Figure:
                 # Sets of networks do not all have as many; what is unknown is a network of its own.
                 members = np.array([[*map(int, text.split("-")), -1, -1][:2] for text in rows_of["mixed"]])
                 networks = members if over == "line" else np.arange(len(rows_of))[:, None]
-                series(axis, rows_of, "accuracy" if over == "mean" else "barrier", mark, (places, 0.0), networks)
+                column = "accuracy" if over == "mean" else "barrier"
+                clipped += series(axis, rows_of, column, mark, (places, 0.0), networks, floor=floor)
             axis.set_xticks(counts)
             axis.set_xlim(counts[0] - 0.5, counts[-1] + 0.5)
             if over == "line":
                 name = "uncorrected" if correction == "none" else correction
                 axis.set_title(f"width {width}" + (f"\n{name}" if len(compared) > 1 else ""))
             if over == "mean":
-                axis.set_xlabel("networks")
-            else:
-                panels.connected(axis)
-        line[0].set_ylabel(f"{model}, {QUANTITIES[over]}\n{'test accuracy' if over == 'mean' else 'error barrier'}")
-        line[0].set_ylim(0, 1.02 if over == "mean" else None)
+                axis.set_xlabel("networks in the frame")
+                axis.set_ylim(0, 1.02)
+        name = "test accuracy" if over == "mean" else f"test {style.BARRIERS['error']}"
+        line[0].set_ylabel(f"{model}, {QUANTITIES[over]}\n{name}")
     entries = [
         *(mark.handle() for mark in marks.values()),
         panels.connected_handle(),
-        *handles(f"one measurement, of {_networks(table)}"),
+        *handles(f"one measurement, of {_networks(table)}", clipped),
+        *some(table, widths),
     ]
     legend(drawn, entries, 3)
     return drawn

@@ -93,7 +93,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
-    from onebasin.figures.legend import legend, paths
+    from onebasin.figures.legend import legend, paths, some
 
     table = table[table["split"] == "test"].assign(accuracy=1 - table["error"])
     labels = style.method_labels(table)
@@ -125,7 +125,7 @@ def figure(table: DataFrame) -> Figure:
         if "none" in labels:
             look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.2, "linestyle": (0, (1, 2))}
             entries.append(Line2D([], [], label="no permutation: mean over pairs", **look))
-    legend(drawn, entries, 3)
+    legend(drawn, [*entries, *some(table, widths)], 3)
     return drawn
 
 

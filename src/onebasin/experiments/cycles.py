@@ -207,17 +207,16 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
-    from onebasin.figures.legend import legend
+    from onebasin.figures.legend import legend, some
     from onebasin.figures.series import handles, split_handles
 
     marks, cycles = style.method_marks(table), table["kind"] == "cycle"
     table = table[~cycles | table["algorithm"].isin(["weights", "activations", "sinkhorn"])]
     metrics = style.metrics(table)
-    rows = [
-        (model, width)
-        for model in style.unique(table["model"])
-        for width in style.chosen(table.loc[table["model"] == model, "width"])
-    ]
+    widths = {
+        model: style.chosen(table.loc[table["model"] == model, "width"]) for model in style.unique(table["model"])
+    }
+    rows = [(model, width) for model in widths for width in widths[model]]
     ways = sorted({*zip(table["kind"] == "cycle", table["length"], strict=True)})
     columns = [*metrics, *(["fixed_points"] if any(cycle for cycle, _ in ways) else [])]
     ratios = {"error": 3.0, "loss": 2.0, "fixed_points": 1.0}
@@ -225,6 +224,7 @@ def figure(table: DataFrame) -> Figure:
         len(rows), len(columns), 1.35, extra=0.3, width_ratios=[ratios[column] for column in columns], fold=1
     )
     random_orders: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": (0, (2, 1))}
+    clipped = 0
     for (model, width), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         for axis, column in zip(line, columns, strict=True):
@@ -241,16 +241,15 @@ def figure(table: DataFrame) -> Figure:
                 continue
             of = part[part["metric"] == column]
             floor = panels.barrier_axis(axis, table.loc[table["metric"] == column, "barrier"], column)
-            _draw_ways(axis, of, "barrier", ways, marks, floor)
-            if column == "error":
-                panels.connected(axis)
+            clipped += _draw_ways(axis, of, "barrier", ways, marks, floor)
         line[0].set_ylabel(f"{model}, width {width}")
     titles = {**style.BARRIERS, "fixed_points": "fixed points"}
     for axis, column in zip(axes[0], columns, strict=True):
         axis.set_title(titles[column])
     entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles()]
-    entries += [*handles(f"one path or cycle of {_networks(table)}"), panels.connected_handle()]
+    entries += [*handles(f"one path or cycle of {_networks(table)}", clipped), panels.connected_handle()]
     entries.append(Line2D([], [], label="fixed points of random orders", **random_orders))
+    entries += some(table, widths)
     drawn.supxlabel("permutations composed: along paths, and around cycles (↺)", fontsize=style.size("labels"))
     legend(drawn, entries, 3)
     return drawn
@@ -272,8 +271,8 @@ def _draw_ways(
     ways: Sequence[tuple[bool, int]],
     marks: Mapping[str, Mark],
     floor: float,
-) -> None:
-    """Draw paths and cycles of each length side by side, train filled and test open."""
+) -> int:
+    """Draw paths and cycles of each length side by side, train filled and test open; count those at the floor."""
     from onebasin.figures import panels
     from onebasin.figures.series import columns_of
     from onebasin.figures.style import GREY
@@ -282,9 +281,10 @@ def _draw_ways(
     # A cycle names the network where it begins and ends twice.
     networks = [tuple(dict.fromkeys(map(int, names.split("-")))) for names in table["networks"]]
     panels.bands(axis, range(len(ways)))
-    columns_of(axis, table, column, places, networks, marks, floor=floor)
+    clipped = columns_of(axis, table, column, places, networks, marks, floor=floor)
     axis.set_xticks(range(len(ways)), [f"{length}↺" if cycle else str(length or "none") for cycle, length in ways])
     axis.set_xlim(-0.5, len(ways) - 0.5)
     paths = sum(not cycle for cycle, _ in ways)
     if 0 < paths < len(ways):
         axis.axvline(paths - 0.5, color=GREY, linewidth=0.5)
+    return clipped

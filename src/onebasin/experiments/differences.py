@@ -1,6 +1,7 @@
 """By how much do methods and claims differ on the same networks?
 
-Differences of barriers, second less first, path by path between the same networks: methods within a claim (weak or
+Differences of barriers, that of the one named first less that of the other, path by path between the same networks;
+left of 0 the one named first has the lower barrier: methods within a claim (weak or
 strong), each method and none, strong and weak. Means with 95 % intervals over networks; where a pair is aligned to
 third networks, these are left out too. The last column is the mean over all widths, whose networks are independent. A
 colour marks a difference from 0, another one a difference that remains after Holm's correction for all comparisons of
@@ -124,19 +125,22 @@ def figure(table: DataFrame) -> Figure:
 
     from onebasin.figures import panels, style
     from onebasin.figures.intervals import bars
-    from onebasin.figures.legend import legend
+    from onebasin.figures.legend import legend, some
 
     metric = next(metric for metric in style.BARRIERS if metric in set(table["metric"]))
     table = table[table["metric"] == metric]
     models = style.unique(table["model"])
     sides = ["kind", "first_claim", "first", "second_claim", "second"]
     lines = style.unique(table[sides].itertuples(index=False, name=None))
+    # One width is also the mean over all.
+    widths: dict[str, list[int]] = {}
     shown: dict[str, list[Any]] = {}
     for model in models:
-        widths = style.chosen(table.loc[table["model"] == model, "width"].dropna())
-        every = [None] if len(widths) > 1 else []
-        shown[model] = every if every and style.narrow() else [*widths, *every]
-    counts = [len(widths) for widths in shown.values()]
+        of_model = table.loc[table["model"] == model, "width"].dropna()
+        several = of_model.nunique() > 1
+        widths[model] = [] if several and style.narrow() else style.chosen(of_model)
+        shown[model] = [*widths[model], *([None] if several else [])]
+    counts = [len(columns) for columns in shown.values()]
     drawn, axes = panels.uneven(counts, [0.135 * len(lines) + 0.35] * len(models), sharey=True)
     groups = [(kind, claim) for kind, _, _, claim, _ in lines]
     ends = [index for index, (group, following) in enumerate(pairwise(groups)) if group != following]
@@ -167,12 +171,13 @@ def figure(table: DataFrame) -> Figure:
         row[0].set_ylabel(model)
     networks = sorted({*table.loc[table["width"].notna(), "networks"]})
     number = f"{networks[0]}" if len(networks) == 1 else f"{networks[0]} to {networks[-1]}"
-    label = f"{style.BARRIERS[metric]}: second less first; {number} networks of a width"
+    label = f"{style.BARRIERS[metric]} of the one named first less that of the other: left of 0, the first is lower"
     drawn.supxlabel(label, fontsize=style.size("labels"))
     grey: dict[str, Any] = {"color": style.GREY, "linestyle": "none", "markersize": 3}
     entries = [Line2D([], [], **grey, marker="o", label="train")]
     entries += [Line2D([], [], **grey, marker="s", markerfacecolor="white", label="test")]
     entries += [Line2D([], [], color=colours[name], label=label) for name, label in COLOURS.items()]
+    entries += [Line2D([], [], linestyle="none", label=f"{number} networks of a width"), *some(table, widths)]
     legend(drawn, entries, 3)
     return drawn
 

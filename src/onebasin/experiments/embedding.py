@@ -140,15 +140,13 @@ def figure(table: DataFrame) -> Figure:
     drawn, rows = panels.barriers(table, splits, "width of the padded network")
     clipped = 0
     for metric, part, line in rows:
-        floor = panels.barrier_axis(line[0], part["barrier"], metric)
+        floor = panels.barrier_axis(line, part["barrier"], metric)
         for axis, split in zip(line, splits, strict=True):
             panels.width_axis(axis, sorted(part["narrow"].unique()))
             for slot, (method, mark) in enumerate(marks.items()):
                 rows_of = part[(part["split"] == split) & (part["method"] == method)]
                 places = beside(axis, rows_of["narrow"], slot, len(marks))
                 clipped += series(axis, rows_of, "barrier", mark, places, ["a", "b"], floor=floor)
-            if metric == "error":
-                panels.connected(axis)
         line[0].set_ylabel(f"{part['model'].iloc[0]}, in width {part['width'].iloc[0]}\n{style.BARRIERS[metric]}")
     entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle()]
     one = f"one of {networks(table, ['a'])} and one of as many padded ones"

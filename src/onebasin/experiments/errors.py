@@ -1,9 +1,10 @@
 """How good is each network by itself?
 
-Error and loss of every network as it was trained, or as it came from elsewhere, against width; dotted, the error of
-who always names the most frequent class. A network whose error is near that of such a guess, or lies far from the
-others', is remarked on in the table: barriers between networks that have learned nothing, or that see other inputs than
-in their training, say little. On all of the test data, and on at most {barrier[train_images]} of the training data.
+Error and loss of every network as it was trained, or as it came from elsewhere, against width; dotted, where it is in
+view, the error of who always names the most frequent class. A network whose error is near that of such a guess, or lies
+far from the others', is remarked on in the table: barriers between networks that have learned nothing, or that see
+other inputs than in their training, say little. On all of the test data, and on at most {barrier[train_images]} of the
+training data.
 """
 
 from __future__ import annotations
@@ -120,6 +121,8 @@ def figure(table: DataFrame) -> Figure:
         "test": style.Mark("test", style.OKABE_ITO[1], "s", line=(0, (4, 1.5))),
     }
     drawn, axes = panels.grid(len(models), 2, 2.0)
+    look: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": ":"}
+    guessing = []
     for model, line in zip(models, axes, strict=True):
         part = table[table["model"] == model]
         for axis, metric in zip(line, ("error", "loss"), strict=True):
@@ -128,12 +131,13 @@ def figure(table: DataFrame) -> Figure:
                 rows = part[part["split"] == split]
                 series(axis, rows, metric, mark, beside(axis, rows["width"], slot, len(marks)), ["seed"])
             panels.from_zero(axis)
-        line[0].axhline(part["guess"].max(), color=style.GREY, linewidth=0.8, linestyle=":")
+        if part["guess"].max() <= line[0].get_ylim()[1]:
+            line[0].axhline(part["guess"].max(), **look)
+            guessing = [Line2D([], [], label="a guess", **look)]
         line[0].set_ylabel(model)
     for top, bottom, title in zip(axes[0], axes[-1], ("error", "loss (nats)"), strict=True):
         top.set_title(title)
         bottom.set_xlabel("width")
-    guessing = Line2D([], [], color=style.GREY, linewidth=0.8, linestyle=":", label="a guess")
     one = f"one of {networks(table, ['seed'])}"
-    legend(drawn, [*(mark.handle() for mark in marks.values()), guessing, *handles(one)], 3)
+    legend(drawn, [*(mark.handle() for mark in marks.values()), *guessing, *handles(one)], 3)
     return drawn

@@ -97,19 +97,18 @@ def figure(table: DataFrame) -> Figure:
         for i, width in enumerate(sorted(table["width"].unique()))
     }
     drawn, rows = panels.barriers(table, splits, "shared epochs")
+    clipped = 0
     for metric, part, line in rows:
+        floor = panels.barrier_axis(line, part["barrier"], metric)
         for axis, split in zip(line, splits, strict=True):
             shown = sorted(part["width"].unique())
             for slot, width in enumerate(shown):
                 rows_of = part[(part["split"] == split) & (part["width"] == width)]
                 places, _ = beside(axis, rows_of["shared"].map(epochs.index), slot, len(shown), room=0.5)
-                series(axis, rows_of, "barrier", marks[width], (places, 0.0), ["seed"])
-            if metric == "error":
-                panels.connected(axis)
+                clipped += series(axis, rows_of, "barrier", marks[width], (places, 0.0), ["seed"], floor=floor)
             axis.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
             axis.set_xlim(-0.5, len(epochs) - 0.5)
-            axis.set_ylim(bottom=0)
     entries = [*(mark.handle() for mark in marks.values()), panels.connected_handle()]
     one = f"one of {networks(table, ['seed'])} and its child"
-    legend(drawn, [*entries, *handles(one)], 3)
+    legend(drawn, [*entries, *handles(one, clipped)], 3)
     return drawn

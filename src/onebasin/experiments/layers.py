@@ -62,9 +62,9 @@ COLUMNS = (
 SUMMARY = Summary("model width method kind rewound place split metric", "barrier", "a b")
 KINDS = {
     "bottom_up": "bottom-up: layers 1 to k kept",
-    "top_down": "top-down: layers k to the last kept",
+    "top_down": "top-down: k to the last kept",
     "one_in": "one in: layer k alone kept",
-    "one_out": "one out: layer k alone rewound",
+    "one_out": "one out: layer k rewound",
 }
 
 
@@ -191,29 +191,30 @@ def figure(table: DataFrame) -> Figure:
     rewound = table[table["rewound"].notna()]
     rows = style.unique(zip(rewound["model"], rewound["width"], rewound["rewound"], strict=True))
     marks = style.method_marks(table)
-    drawn, axes = panels.grid(len(rows), len(KINDS), 1.5, sharey="row")
+    drawn, axes = panels.grid(len(rows), len(KINDS), 1.9, sharey="row")
+    clipped = 0
     dotted: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1.5))}
     for (model, width, epoch), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
+        floor = panels.barrier_axis(line, part["barrier"], "error")
         for axis, kind in zip(line, KINDS, strict=True):
             for slot, (method, mark) in enumerate(marks.items()):
                 of_method = part[part["method"] == method]
                 if method == "none":
-                    axis.axhline(of_method["barrier"].mean(), color=mark.colour, linestyle=mark.line)
+                    axis.axhline(max(of_method["barrier"].mean(), floor), color=mark.colour, linestyle=mark.line)
                     continue
                 of_method = of_method[of_method["rewound"] == epoch]
                 whole = of_method.loc[of_method["kind"] == "rewound", "barrier"].mean()
-                axis.axhline(whole, color=mark.colour, zorder=1, **dotted)
+                axis.axhline(max(whole, floor), color=mark.colour, zorder=1, **dotted)
                 shown = of_method[of_method["kind"] == kind]
                 places, _ = beside(axis, shown["place"], slot, len(marks), room=0.3)
-                series(axis, shown, "barrier", mark, (places, 0.0), ["a", "b"], whole=True)
+                clipped += series(axis, shown, "barrier", mark, (places, 0.0), ["a", "b"], floor=floor)
             axis.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        line[0].set_ylim(bottom=0)
-        line[0].set_ylabel(f"{model}, width {width}\nrewound to epoch {epoch}\n{style.BARRIERS['error']}")
+        line[0].set_ylabel(f"{model}, width {width}\nrewound to epoch {epoch}\ntrain {style.BARRIERS['error']}")
     for top, bottom, title in zip(axes[0], axes[-1], KINDS.values(), strict=True):
         top.set_title(title.replace(": ", "\n"))
         bottom.set_xlabel("layer k")
     entries = [mark.handle() for mark in marks.values()]
     entries.append(Line2D([], [], color=style.GREY, label="all layers rewound: mean", **dotted))
-    legend(drawn, [*entries, *handles(f"one of {paths(table)}")], 3)
+    legend(drawn, [*entries, panels.connected_handle(), *handles(f"one of {paths(table)}", clipped)], 3)
     return drawn

@@ -165,7 +165,7 @@ def figure(table: DataFrame) -> Figure:
                 for of_part, shift, joined in ((shown, 0.0, True), (blocks if apart else blocks[:0], last / 8, False)):
                     among = of_part[of_part["method"] == method]
                     places, _ = beside(axis, among["layer"] + shift, slot, len(marks), room=0.3)
-                    series(axis, among, "halfway", mark, (places, 0.0), ["a", "b"], joined=joined, whole=True)
+                    series(axis, among, "halfway", mark, (places, 0.0), ["a", "b"], joined=joined)
             ticks = [*numbers, *([last * 9 / 8] if apart else [])]
             axis.set_xticks(ticks, [*map(str, numbers), "blocks"][: len(ticks)])
         line[0].set_ylim(bottom=min(0.0, line[0].get_ylim()[0]))

@@ -155,8 +155,6 @@ def figure(table: DataFrame) -> Figure:
                 clipped += series(
                     axis, rows, "barrier", mark, places, ["a", "b"], floor=floor, joined=split == splits[0]
                 )
-            if metric == "error":
-                panels.connected(axis)
         line[0].set_ylabel(model)
     for metric, top, bottom in zip(metrics, axes[0], axes[-1], strict=True):
         top.set_title(LABELS[metric])

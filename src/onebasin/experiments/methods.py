@@ -45,9 +45,9 @@ COLUMNS = (
 SUMMARY = Summary("model width method claim split metric", "barrier objective similarity seconds", "a b")
 LEAST = {"seconds": 1e-6, "memory": 0.1}
 """Costs under these are not told apart."""
-BARRIERS = {"weak": "weak: two networks were matched", "strong": "strong: all networks at once, in a common frame"}
+BARRIERS = {"weak": "weak", "strong": "strong, in a common frame"}
 COSTS = {
-    "similarity": "cosine (what weight\nmatching maximises)",
+    "similarity": "cosine of parameters",
     "seconds": "seconds per pair",
     "memory": "memory (MB)",
 }
@@ -170,7 +170,6 @@ def _axis(axis: Axes, rows: DataFrame, column: str) -> float | None:
     from onebasin.figures import panels
 
     if column == "barrier":
-        panels.connected(axis)
         return panels.barrier_axis(axis, rows["barrier"], "error")
     if column == "similarity" or rows.empty:
         return None

@@ -58,7 +58,7 @@ def figure(table: DataFrame) -> Figure:
     from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
-    from onebasin.figures.legend import legend, paths
+    from onebasin.figures.legend import legend, paths, some
 
     models = style.unique(table["model"])
     splits = [split for split in style.SPLITS if split in set(table["split"])]
@@ -86,7 +86,7 @@ def figure(table: DataFrame) -> Figure:
     entries.append(
         Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.6, label=f"one of {paths(table)} (bold: mean)")
     )
-    legend(drawn, entries, 4)
+    legend(drawn, [*entries, *some(table, widths)], 4)
     return drawn
 
 

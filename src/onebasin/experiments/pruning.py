@@ -175,5 +175,5 @@ def _draw_layers(axis: Axes, table: DataFrame) -> None:
     low = float((table["remaining"] / table["weights"]).replace(0, np.nan).min())
     panels.log_axis(axis, low / 1.4, 1.4)
     if len(layers) <= 4:
-        entries = [style.Mark(layer, colour, "").handle() for layer, colour in zip(layers, colours, strict=True)]
+        entries = [style.Mark(f"layer {k}", colour, "").handle() for k, colour in enumerate(colours, start=1)]
         axis.legend(handles=entries, loc="lower left", fontsize=style.size("small"), handlelength=1.2)

@@ -6,7 +6,8 @@ are the weighted mean of those at the corners. *No permutation*; *aligned to the
 one permutation for each network, found for all of them at once, by universe where it was asked; *lowest barrier of
 all*: the method that does best, whatever its kind, which stands in brackets. Where there are several methods of a kind,
 the one with the lowest barrier is drawn; the table has all of them, and their ranks. Corners: networks by their seeds,
-each with a permutation π of its own.
+each with a permutation π of its own. Black edges are the lines between two networks; white lines join points of equal
+loss. The barrier is the highest rise above the plane through the corners.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def figure(table: DataFrame) -> Figure:
     share one logarithmic colour scale, cut at a thousandth of its largest value.
     """
     import numpy as np
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     from onebasin.figures import panels, style
 
@@ -189,7 +190,7 @@ def figure(table: DataFrame) -> Figure:
     low = max(loss[np.isfinite(loss)].min(), high / 1000)
     levels = np.geomspace(low, high * 1.001, 25)
     labels = style.method_labels(table)
-    row_height = 1.7 if style.narrow() else (style.WIDTH - 1.0) / max(len(columns), 3)
+    row_height = 2.3 if style.narrow() else (style.WIDTH - 1.0) / max(len(columns), 3)
     drawn, axes = panels.grid(len(rows), len(columns), row_height, extra=0.85)
     contours = []
     for (model, width), line in zip(rows, axes, strict=True):
@@ -203,11 +204,14 @@ def figure(table: DataFrame) -> Figure:
         line[0].annotate(
             f"{model}, width {width}", (-0.12, 0.5), xycoords="axes fraction", rotation=90, ha="center", va="center"
         )
-    bar = drawn.colorbar(contours[-1], ax=axes, shrink=0.8 if len(rows) == 1 else 0.6, aspect=25, pad=0.02)
+    where = "bottom" if style.narrow() else "right"
+    bar = drawn.colorbar(
+        contours[-1], ax=axes, location=where, shrink=0.8 if len(rows) == 1 else 0.6, aspect=25, pad=0.02
+    )
     bar.set_label(f"{split} loss (nats)")
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high / low < 200 else (1.0,)))
-    bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.set_ticks(LogLocator(subs=(1.0, 3.0) if high / low < 200 else (1.0,)))
+    bar.ax.minorticks_off()
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:g}")
     bar.outline.set_linewidth(0.6)
     return drawn
 
@@ -249,6 +253,7 @@ def _draw_triangle(axis: Axes, points: DataFrame, levels: np.ndarray) -> Contour
     from matplotlib.tri import Triangulation
 
     from onebasin.figures import style
+    from onebasin.prose import number
 
     weights = points[["weight_a", "weight_b", "weight_c"]].to_numpy(dtype=float)
     loss = points["loss"].to_numpy(dtype=float)
@@ -270,7 +275,7 @@ def _draw_triangle(axis: Axes, points: DataFrame, levels: np.ndarray) -> Contour
         axis.text(x, y - 0.04 if corner < 2 else y + 0.03, text, ha="center", va="top" if corner < 2 else "bottom")
     ends = [loss[weights[:, corner] == 1][0] for corner in range(3)]
     barrier = simplex_height(weights.tolist(), loss, ends)
-    axis.text(0.5, -0.17, f"barrier {barrier:.2g}", ha="center", va="top", fontsize=style.size("ticks"))
+    axis.text(0.5, -0.17, f"barrier {number(barrier)}", ha="center", va="top", fontsize=style.size("ticks"))
     axis.set_aspect("equal")
     axis.set_xlim(-0.12, 1.12)
     axis.set_ylim(-0.3, 1.0)

@@ -196,8 +196,6 @@ def _draw_barriers(axis: Axes, part: DataFrame, split: str, marks: Mapping[tuple
         rows = part[(part["split"] == split) & (part["method"] == method) & (part["permutation"] == permutation)]
         places = beside(axis, rows["density"], slot, len(marks))
         clipped += series(axis, rows, "barrier", mark, places, ["a", "b"], floor=floor)
-    if metric == "error":
-        panels.connected(axis)
     return clipped
 
 

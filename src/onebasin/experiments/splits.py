@@ -374,7 +374,7 @@ def figure(table: DataFrame) -> Figure:
     for ((model, width), value), line in zip(rows, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         part = part[part["network"] == "line"] if value == "barrier" else part[part["network"] != "line"]
-        floor = panels.barrier_axis(line[0], part[value], "error")
+        floor = panels.barrier_axis(line, part[value], "error" if value == "barrier" else "")
         for axis, way in zip(line, ways_drawn, strict=True):
             panels.bands(axis, range(len(places)))
             shown = part[part["way"] == way]
@@ -382,8 +382,6 @@ def figure(table: DataFrame) -> Figure:
                 measured = shown[(shown["start"] == look[0]) & (shown["correction"] == look[1])]
                 where = beside(axis, measured["place"], slot, len(marks))
                 clipped += series(axis, measured, value, mark, where, ["division"], floor=floor, joined=False)
-            if value == "barrier":
-                panels.connected(axis)
             axis.set_xlim(-0.5, len(places) - 0.5)
             if (model, width) == configurations[0] and value == "value":
                 axis.set_title(fill(way, 16))

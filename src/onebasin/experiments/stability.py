@@ -2,9 +2,10 @@
 
 When in training is the permutation between two networks decided? Fixed points of the permutation found at one epoch
 after the inverse of the one found at another: the fraction of units to which both assign the same unit. *Above*: all
-groups together, means over pairs. *Below*: each permutation group, against the permutation at the end of training;
-thin lines are single pairs. Two unrelated permutations of *n* units agree on one of them on average, a fraction of
-1/*n*, dotted.
+groups together, means over pairs. *Below*: each permutation group, counted from the input, against the permutation at
+the end of training; thin lines are single pairs. Without shortcuts group *k* is that of the units of layer *k*; the
+table has the names. Two unrelated permutations of *n* units agree on one of them on average, a fraction of 1/*n*,
+dotted.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ def figure(table: DataFrame) -> Figure:
     from pandas import concat
 
     from onebasin.figures import panels, style
-    from onebasin.figures.heat_map import heat_map
+    from onebasin.figures.heat_map import colour_bar, heat_map
     from onebasin.figures.legend import legend, paths
 
     rows = style.unique(zip(table["model"], table["width"], strict=True))
     labels = style.method_labels(table)
-    drawn, axes = panels.grid(2 * len(rows), len(labels), 1.75, fold=1)
+    drawn, axes = panels.grid(2 * len(rows), len(labels), 1.85, sharey="row")
     for (model, width), above, below in zip(rows, axes[::2], axes[1::2], strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         stages = sorted(style.unique(concat([part["first"], part["second"]])), key=_order)
@@ -127,16 +128,16 @@ def figure(table: DataFrame) -> Figure:
         colours = _colours(len(units))
         chance = len(units) / units.sum()
         for axis, (method, label) in zip(above, labels.items(), strict=True):
-            image = heat_map(axis, _overall(part[part["method"] == method], stages), names, names, 1.0)
-            axis.set_title(f"{label}: chance {chance:.3f}", pad=3)
+            heat_map(axis, _overall(part[part["method"] == method], stages), names, names, 1.0)
+            axis.set_title(f"{label}\nchance {chance:.3f}", pad=3)
         for axis, method in zip(below, labels, strict=True):
             _draw_groups(axis, part[part["method"] == method], stages, dict(zip(units.index, colours, strict=True)))
             axis.set_ylim(0, 1.02)
-            axis.set_xlabel("found at epoch" + (", or level of pruning (L)" if names[-1].startswith("L") else ""))
+            axis.set_xlabel("found at epoch" + (" or level (L)" if names[-1].startswith("L") else ""))
         above[0].set_ylabel(f"{model}, width {width}\nfound at epoch")
         below[0].set_ylabel(f"{model}, width {width}\nfixed against the end")
-        drawn.colorbar(image, ax=above, pad=0.02, aspect=14).set_label("fixed points, all groups")
-        _name_groups(drawn, list(below), [f"{name}: 1/{n}" for name, n in units.items()], colours)
+        colour_bar(drawn, above, "fixed points, all groups")
+        _name_groups(drawn, list(below), [f"{number}: 1/{n}" for number, n in enumerate(units, start=1)], colours)
     entries = [
         Line2D([], [], color=style.GREY, linewidth=0.4, alpha=0.6, label=f"one of {paths(table)}"),
         Line2D([], [], color=style.GREY, marker="o", markersize=3, label="mean over pairs"),
@@ -194,6 +195,7 @@ def _name_groups(drawn: Figure, axes: list[Axes], labels: list[str], colours: li
 
     scale = ScalarMappable(BoundaryNorm(np.arange(len(labels) + 1) - 0.5, len(labels)), ListedColormap(colours))
     bar = drawn.colorbar(scale, ax=axes, pad=0.02, aspect=14)
+    bar.set_label("group: chance")
     every = 1 + (len(labels) - 1) // 16
     bar.set_ticks(range(0, len(labels), every), labels=labels[::every], fontsize=size("small"))
     bar.ax.tick_params(length=0)
@@ -208,7 +210,8 @@ def _draw_groups(axis: Axes, table: DataFrame, stages: list[str], colours: Mappi
     against = against.assign(place=[stages.index(stage) for stage in other])
     for group, colour in colours.items():
         part = against[against["group"] == group]
-        curves = part.pivot(index="place", columns=["a", "b"], values="fixed")
+        # At the end itself, between epochs and levels, lines break.
+        curves = part.pivot(index="place", columns=["a", "b"], values="fixed").reindex(range(len(stages)))
         axis.plot(curves.index, curves.to_numpy(), color=colour, linewidth=0.4, alpha=0.4, gid="measurement")
         axis.plot(curves.index, curves.mean(axis=1), color=colour, marker="o", markersize=3, zorder=3)
         axis.axhline(1 / part["units"].iloc[0], color=colour, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)

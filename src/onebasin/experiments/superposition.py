@@ -153,30 +153,29 @@ def figure(table: DataFrame) -> Figure:
     rows = style.unique(zip(table["model"], table["width"], strict=True))
     marks = style.method_marks(table)
     methods = [method for method in marks if method != "none"]
-    ratios = [1.4] + [1.0] * len(methods)
-    drawn, axes = panels.grid(len(rows), len(ratios), 1.9, sharey="row", width_ratios=ratios)
-    for (model, width), line in zip(rows, axes, strict=True):
+    drawn, lines = panels.groups(len(rows), [1, len(methods)], [1.9, 1.9], sharey=True)
+    clipped = 0
+    for (model, width), ((end,), along) in zip(rows, lines, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
         matched = sorted(set(part["matched"]) - {"none"}, key=lambda name: [name.count("+"), *_epochs(name)])
-        _draw_end(line[0], part[part["epoch"] == part["epoch"].max()], matched, marks)
-        for axis, method in zip(line[1:], methods, strict=True):
-            _draw_along(axis, part[part["method"].isin([method, "none"])], matched)
-        line[0].set_ylim(bottom=0)
-        line[0].set_ylabel(f"{model}, width {width}\n{style.BARRIERS['error']}")
-    axes[0][0].set_title("end of training")
-    for axis, method in zip(axes[0][1:], methods, strict=True):
-        axis.set_title(marks[method].label)
-    axes[-1][0].set_xlabel("matched on the checkpoints of epochs")
-    for axis in axes[-1][1:]:
-        axis.set_xlabel("measured at epoch")
+        floor = panels.barrier_axis([end, *along], part["barrier"], "error")
+        clipped += _draw_end(end, part[part["epoch"] == part["epoch"].max()], matched, marks, floor)
+        for axis, method in zip(along, methods, strict=True):
+            _draw_along(axis, part[part["method"].isin([method, "none"])], matched, floor)
+            axis.set_title(marks[method].label)
+            axis.set_xlabel("measured at epoch")
+        for axis in (end, *along[:1]) if style.narrow() else (end,):
+            axis.set_ylabel(f"{model}, width {width}\ntrain {style.BARRIERS['error']}")
+        end.set_title("end of training")
+        end.set_xlabel("matched on checkpoints of epochs")
     last = max((name for name in table["matched"] if "+" not in name and name != "none"), key=int)
-    entries = [mark.handle() for mark in marks.values()] + handles(f"one of {paths(table)}")
+    entries = [mark.handle() for mark in marks.values()] + handles(f"one of {paths(table)}", clipped)
     entries.append(Line2D([], [], color=style.GREY, linewidth=0.5, alpha=0.7, label="mean, matched on one other epoch"))
     entries.append(Line2D([], [], color="black", linewidth=1.2, label=f"mean, matched on epoch {last}"))
     for name, (colour, line) in _several(style.unique(table["matched"])).items():
         label = f"mean, matched on {name.replace('+', ' + ')}"
         entries.append(Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=label))
-    legend(drawn, entries, 3)
+    legend(drawn, [*entries, panels.connected_handle()], 3)
     return drawn
 
 
@@ -186,7 +185,7 @@ def _epochs(name: str) -> list[int]:
 
 def _shorten(name: str) -> str:
     epochs = name.split("+")
-    return "\n+".join(epochs) if len(epochs) < 3 else f"{epochs[0]}…{epochs[-1]}\n({len(epochs)})"
+    return "\n+".join(epochs) if len(epochs) < 3 else f"{epochs[0]}…\n{epochs[-1]}"
 
 
 def _several(names: Sequence[str]) -> dict[str, tuple[str, Any]]:
@@ -197,25 +196,27 @@ def _several(names: Sequence[str]) -> dict[str, tuple[str, Any]]:
     return {name: (OKABE_ITO[(index + 2) % 6], LINES[index % 6]) for index, name in enumerate(sets)}
 
 
-def _draw_end(axis: Axes, table: DataFrame, matched: list[str], marks: Mapping[str, Mark]) -> None:
+def _draw_end(axis: Axes, table: DataFrame, matched: list[str], marks: Mapping[str, Mark], floor: float) -> int:
     from onebasin.figures.series import beside, series
     from onebasin.figures.style import GREY
 
+    clipped = 0
     for slot, (method, mark) in enumerate(marks.items()):
         part = table[table["method"] == method]
         if method == "none":
-            axis.axhline(part["barrier"].mean(), color=mark.colour, linestyle=mark.line)
+            axis.axhline(max(part["barrier"].mean(), floor), color=mark.colour, linestyle=mark.line)
             continue
         places, _ = beside(axis, part["matched"].map(matched.index), slot, len(marks), room=0.3)
-        series(axis, part, "barrier", mark, (places, 0.0), ["a", "b"], joined=False, whole=True)
+        clipped += series(axis, part, "barrier", mark, (places, 0.0), ["a", "b"], floor=floor, joined=False)
     axis.set_xticks(range(len(matched)), [_shorten(name) for name in matched])
     axis.axvline(sum("+" not in name for name in matched) - 0.5, color=GREY, linewidth=0.5)
+    return clipped
 
 
-def _draw_along(axis: Axes, table: DataFrame, matched: list[str]) -> None:
+def _draw_along(axis: Axes, table: DataFrame, matched: list[str], floor: float) -> None:
     from onebasin.figures.style import GREY
 
-    means = table.groupby(["epoch", "matched"])["barrier"].mean().unstack()
+    means = table.groupby(["epoch", "matched"])["barrier"].mean().unstack().clip(lower=floor)
     several, last = _several(matched), max((name for name in matched if "+" not in name), key=int)
     places = range(len(means))
     for name in means.columns:

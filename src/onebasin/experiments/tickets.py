@@ -4,7 +4,7 @@ Networks trained again from their own epoch {pruning[rewind]} under sparse masks
 remains: under the mask of their own pruning, under that of another network as it is, under that of another network
 permuted as the two trained networks were matched, and under a random mask with as many weights in each layer. Rates,
 epochs and the order of the images are the same for all. Each of them is compared with the source's own ticket, the
-network whose pruning made its mask: the share of labels on which the two disagree, and the accuracy of their
+network whose pruning made its mask: the share of labels on which the two disagree, and the error of their
 *ensemble*, the mean of their probabilities. Own tickets are compared with those of the networks with which they
 exchange masks, and *own mask, again* is an own ticket that sees the images in another order. Where masks were found
 and networks rewound with several epochs of rewinding, these are compared below at the sparsest level.
@@ -99,23 +99,24 @@ COLUMNS = (
     ),
 )
 TITLES = {
-    "test_accuracy": "test accuracy",
-    "train_accuracy": "train accuracy",
+    "test_error": "test error",
+    "train_error": "train error",
     "test_loss": "test loss (nats)",
     "train_loss": "train loss (nats)",
 }
 OF_TWO = {
     "test_disagreement": "test disagreement",
     "train_disagreement": "train disagreement",
-    "test_ensemble": "ensemble, test acc.",
-    "train_ensemble": "ensemble, train acc.",
+    "test_ensemble_error": "ensemble, test error",
+    "train_ensemble_error": "ensemble, train error",
 }
-BY_REWIND = {
-    "test_accuracy": "test accuracy",
-    "train_accuracy": "train accuracy",
+SHORT = {
+    "test_error": "test error",
+    "train_error": "train error",
     "test_disagreement": "test disagreement",
-    "test_ensemble": "ensemble, test acc.",
+    "test_ensemble_error": "ensemble, test error",
 }
+"""What is drawn by epoch of rewinding, and of all where there is room for one column."""
 
 
 def check(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -242,26 +243,22 @@ def mask_of(row: Series) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw two rows of panels per model, by density: accuracy and loss, then what is said of two tickets; and a third
-    one by epoch of rewinding where there are several.
+    """Draw two rows of panels per model, by density: error and loss, then what is said of two tickets; and a third one
+    by epoch of rewinding where there are several. In one column of a paper there is one row without losses by density.
     """
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import beside, handles, series
 
-    table = table.assign(
-        **{f"{split}_accuracy": 1 - table[f"{split}_error"] for split in style.SPLITS},
-        **{f"{split}_ensemble": 1 - table[f"{split}_ensemble_error"] for split in style.SPLITS},
-    )
     models = style.unique(zip(table["model"], table["width"], strict=True))
     rewinds, marks = sorted(table["rewind"].unique()), _marks(table)
     first = table["rewind"].iloc[0]
-    kinds = [TITLES, OF_TWO, *([BY_REWIND] if len(rewinds) > 1 else [])]
+    by_density = [SHORT] if style.narrow() else [TITLES, OF_TWO]
+    kinds = [(titles, False) for titles in by_density] + [(SHORT, True)] * (len(rewinds) > 1)
     drawn, axes = panels.grid(len(models) * len(kinds), len(TITLES), 1.7)
-    lines = [(model, width, titles) for model, width in models for titles in kinds]
-    for (model, width, titles), line in zip(lines, axes, strict=True):
+    lines = [(model, width, *kind) for model, width in models for kind in kinds]
+    for (model, width, titles, by_rewind), line in zip(lines, axes, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
-        by_rewind = titles is BY_REWIND
         part = part[part["level"] == part["level"].max()] if by_rewind else part[part["rewind"] == first]
         for axis, (column, title) in zip(line, titles.items(), strict=True):
             axis.set_title(title)
@@ -278,8 +275,7 @@ def figure(table: DataFrame) -> Figure:
                 members = ["seed"] if mask in ("own", "again") else ["source", "seed"]
                 places = rows["rewind"].map(rewinds.index) if by_rewind else rows["density"]
                 series(axis, rows, column, mark, beside(axis, places, slot, len(marks)), members, joined=not by_rewind)
-            if column.endswith(("loss", "disagreement")):
-                panels.from_zero(axis)
+            panels.from_zero(axis)
         line[0].set_ylabel(f"{model}, width {width}")
     entries = [
         *(mark.handle() for mark in marks.values()),

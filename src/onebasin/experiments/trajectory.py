@@ -2,9 +2,9 @@
 
 *Left*: the error barrier on training data between the networks at one epoch, after one of them was permuted as
 matched at another epoch; means over pairs. Epoch 0 is the initialisation, where the error is that of guessing at both
-ends and between. *Right*: the barrier at the end of training against the epoch at which the permutation was found,
-every pair drawn, and without a permutation. {history[points]} points on each line. Simultaneous weak linear
-connectivity (Sharma et al. 2024) asks for one permutation whose whole column is low.
+ends and between. The summary has the intervals of these means. *Right*: the barrier at the end of training against the
+epoch at which the permutation was found, every pair drawn, and without a permutation. {history[points]} points on each
+line. Simultaneous weak linear connectivity (Sharma et al. 2024) asks for one permutation whose whole column is low.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ COLUMNS = (
     *PAIR,
     *BARRIER,
 )
+PLAIN: dict[str, Any] = {"linewidth": 0.3, "alpha": 0.6}
+"""How a pair without a permutation is drawn."""
 SUMMARY = Summary(
     "model width method found epoch split metric",
     "barrier",
@@ -116,9 +118,10 @@ def figure(table: DataFrame) -> Figure:
     over pairs; beside them the end of training, every pair drawn, with the networks as they are for comparison.
     """
     import numpy as np
+    from matplotlib.lines import Line2D
 
     from onebasin.figures import panels, style
-    from onebasin.figures.heat_map import heat_map
+    from onebasin.figures.heat_map import colour_bar, heat_map
     from onebasin.figures.legend import legend, paths
     from onebasin.figures.series import handles
 
@@ -129,45 +132,48 @@ def figure(table: DataFrame) -> Figure:
     key = ["model", "width", "method", "epoch", "found"]
     matched = table[table["found"].notna()].groupby(key)["barrier"].mean()
     high = float(matched[np.isfinite(matched)].max()) or 1.0
-    drawn, axes = panels.grid(len(rows), len(methods) + 1, 1.9, width_ratios=[1.0] * len(methods) + [1.25])
-    for (model, width), line in zip(rows, axes, strict=True):
+    name = f"train {style.BARRIERS['error']}"
+    drawn, lines = panels.groups(len(rows), [len(methods), 1], [2.1, 1.5])
+    clipped = 0
+    for (model, width), (maps, (end,)) in zip(rows, lines, strict=True):
         part = table[(table["model"] == model) & (table["width"] == width)]
-        for axis, method in zip(line, methods, strict=False):
+        for axis, method in zip(maps, methods, strict=True):
             means = matched.loc[model, width, method].unstack()
-            image = heat_map(axis, means.to_numpy(dtype=float), list(means.columns), list(means.index), high)
-        line[0].set_ylabel(f"{model}, width {width}\nmeasured at epoch")
-        _draw_end(line[-1], part[part["epoch"] == part["epoch"].max()], marks)
-    for axis, method in zip(axes[0], methods, strict=False):
-        axis.set_title(marks[method].label)
-    axes[0][-1].set_title("error barrier at the end of training")
-    if style.narrow():
-        for line in axes:
-            line[-1].set_ylabel(style.BARRIERS["error"])
-    for axis in axes[-1]:
-        axis.set_xlabel("permutation found at epoch")
-    bar = drawn.colorbar(image, ax=axes[:, : len(methods)], shrink=0.9, aspect=30, pad=0.02)
-    bar.set_label(f"train {style.BARRIERS['error']}")
-    bar.outline.set_linewidth(0.6)
-    legend(drawn, [*(mark.handle() for mark in marks.values()), *handles(f"one of {paths(table)}")], 3)
+            heat_map(axis, means.to_numpy(dtype=float), list(means.columns), list(means.index), high)
+            axis.set_title(f"{marks[method].label}\nmean {style.BARRIERS['error']}")
+            spec = axis.get_subplotspec()
+            axis.tick_params(labelleft=spec is not None and spec.is_first_col())
+        colour_bar(drawn, maps, name)
+        maps[0].set_ylabel(f"{model}, width {width}, train\nmeasured at epoch")
+        clipped += _draw_end(end, part[part["epoch"] == part["epoch"].max()], marks)
+        end.set_title("end of training")
+        for axis in (*maps, end):
+            axis.set_xlabel("matched at epoch")
+        end.set_ylabel(name)
+    entries = [mark.handle() for mark in marks.values()]
+    entries.append(Line2D([], [], color=style.GREY, label="one pair, no permutation", **PLAIN))
+    entries += [panels.connected_handle(), *handles(f"one of {paths(table)}", clipped)]
+    legend(drawn, entries, 3)
     return drawn
 
 
-def _draw_end(axis: Axes, table: DataFrame, marks: Mapping[str, Mark]) -> None:
-    """Draw the barriers at one epoch against the epoch at which the permutation was found."""
+def _draw_end(axis: Axes, table: DataFrame, marks: Mapping[str, Mark]) -> int:
+    """Draw the barriers at one epoch against the epoch at which the permutation was found; count those at the floor."""
     import numpy as np
 
+    from onebasin.figures.panels import barrier_axis
     from onebasin.figures.series import beside, series
 
     epochs = sorted(table["found"].dropna().unique())
+    floor, clipped = barrier_axis(axis, table["barrier"], "error"), 0
     for slot, (method, mark) in enumerate(marks.items()):
         part = table[(table["method"] == method) & np.isfinite(table["barrier"])]
         if method == "none":
-            axis.axhspan(part["barrier"].min(), part["barrier"].max(), color=mark.colour, alpha=0.12, linewidth=0)
             for value in part["barrier"]:
-                axis.axhline(value, color=mark.colour, linewidth=0.3, alpha=0.6, gid="measurement")
-            axis.axhline(part["barrier"].mean(), color=mark.colour, linestyle=mark.line)
+                axis.axhline(max(value, floor), color=mark.colour, gid="measurement", **PLAIN)
+            axis.axhline(max(part["barrier"].mean(), floor), color=mark.colour, linestyle=mark.line)
             continue
         places, _ = beside(axis, part["found"].map(epochs.index), slot, len(marks), room=0.3)
-        series(axis, part, "barrier", mark, (places, 0.0), ["a", "b"], whole=True)
+        clipped += series(axis, part, "barrier", mark, (places, 0.0), ["a", "b"], floor=floor)
     axis.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
-    axis.set_ylim(bottom=0)
+    return clipped

@@ -4,9 +4,10 @@ What decides which permutation matches two networks, their initialisation and ar
 the same seeds, and so of the same initial parameters, were trained on a second data set ({transfer[data][name]},
 variant {transfer[data][variant]}). Barriers between two networks of one data set, and between networks of the two,
 without a permutation and under the one found between the networks of the same two seeds on the first set, on the
-second set, and across. Networks of the same seed are compared across the sets as well. Below: the fraction of units
-that the permutation places as the pair's own one does (for networks of the same seed: that stay in place). The output
-layer is never permuted.
+second set, and across. Networks of one seed are compared across the sets as well. Below: the fraction of units
+that the permutation places as the pair's own one does (for networks of one seed: that stay in place). The output layer
+is never permuted. Where every barrier is 0 there is no panel, as for the loss on data that one of the networks has not
+learned.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ COLUMNS = (
 )
 FOUND = ("none", "first", "second", "across")
 PANELS = {
-    ("first", "first", "first"): "both trained on first",
-    ("second", "second", "second"): "both trained on second",
-    ("first", "second", "first"): "across: on first",
-    ("first", "second", "second"): "across: on second",
+    ("first", "first", "first"): "both trained\non the first set",
+    ("second", "second", "second"): "both trained\non the second set",
+    ("first", "second", "first"): "one on each set,\nmeasured on first",
+    ("first", "second", "second"): "one on each set,\nmeasured on second",
 }
 
 
@@ -206,66 +207,80 @@ def figure(table: DataFrame) -> Figure:
     pair's own one does; pairs of one data set at the left, across both at the right.
     """
     from matplotlib.lines import Line2D
+    from pandas import concat
 
     from onebasin.figures import panels, style
     from onebasin.figures.legend import legend, networks
     from onebasin.figures.series import handles, split_handles
 
     # Networks of the same seed stand apart, behind the others.
-    table = table.assign(place=table["permutation"].map(FOUND.index) + 4 * (table["a"] == table["b"]))
+    of = zip(table["trained_a"], table["trained_b"], table["data"], strict=True)
+    table = table.assign(
+        panel=[PANELS[which] for which in of],
+        place=table["permutation"].map(FOUND.index) + 4 * (table["a"] == table["b"]),
+    )
     marks = style.method_marks(table)
     models = style.unique(zip(table["model"], table["width"], strict=True))
     rows = [(which, what) for which in models for what in (*style.metrics(table), "agreement")]
-    drawn, axes = panels.grid(len(rows), len(PANELS), 1.35, sharey="row", extra=0.3, width_ratios=[4, 4, 6, 6])
+    parts = {which: rows_of for which, rows_of in table.groupby(["model", "width"], sort=False)}
+    shown_of = [_shown(parts[which], what) for which, what in rows]
+    counts = [len(shown) for shown in shown_of]
+    drawn, axes = panels.uneven(counts, [1.7] * len(rows), sharey=True, extra=0.3)
+    clipped = 0
     random_orders: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "linestyle": (0, (2, 1))}
-    for ((model, width), what), line in zip(rows, axes, strict=True):
-        part = table[(table["model"] == model) & (table["width"] == width)]
-        floor = part["chance"].min() / 4
-        for axis, (panel, title) in zip(line, PANELS.items(), strict=True):
-            trained_a, trained_b, data = panel
-            shown = part[(part["trained_a"] == trained_a) & (part["trained_b"] == trained_b) & (part["data"] == data)]
-            places = sorted(shown["place"].unique())
-            if what == "agreement":
-                shown = _agreement(shown, trained_a if trained_a == trained_b else "across")
-                if len(shown):
-                    axis.axhline(shown["chance"].iloc[0], zorder=1, **random_orders)
-            else:
-                shown = shown[shown["metric"] == what]
-            _draw_found(axis, shown, "agreement" if what == "agreement" else "barrier", places, marks, floor)
-            if what == "error":
-                axis.set_title(title, pad=3)
-        if what == "agreement":
-            panels.log_axis(line[0], floor, 1.4)
+    for ((model, width), what), shown_in, line in zip(rows, shown_of, axes, strict=True):
+        column = "agreement" if what == "agreement" else "barrier"
+        every = concat(shown_in.values())
+        if column == "barrier":
+            floor = panels.barrier_axis(line, every["barrier"], what)
         else:
-            highest = part.loc[part["metric"] == what, "barrier"].replace([float("inf")], float("nan")).max()
-            line[0].set_ylim(0, 1.05 * highest or 1)
+            floor = every["chance"].min() / 4
+            panels.log_axis(line[0], floor, 1.4)
+        for axis, (title, shown) in zip(line, shown_in.items(), strict=True):
+            if column == "agreement" and len(shown):
+                axis.axhline(shown["chance"].iloc[0], zorder=1, **random_orders)
+            places = sorted(table.loc[table["panel"] == title, "place"].unique())
+            hidden = _draw_found(axis, shown, column, places, marks, floor)
+            clipped += hidden if column == "barrier" else 0
+            axis.set_title(title, pad=3)
         name = "agreement" if what == "agreement" else style.BARRIERS[what]
         line[0].set_ylabel(f"{model}, width {width}\n{name}")
     entries = [
         *(mark.handle(linestyle="none") for mark in marks.values()),
         *split_handles(),
-        *handles(f"one pair of {networks(table)} a data set"),
+        panels.connected_handle(),
+        *handles(f"one pair of {networks(table)} a data set", clipped),
+        Line2D([], [], label="agreement of random orders", **random_orders),
     ]
-    entries.append(Line2D([], [], label="agreement of random orders", **random_orders))
-    label = "networks between which the permutation was found, of the seeds of the pair (same: one seed)"
-    drawn.supxlabel(label.replace(", of", ",\nof") if style.narrow() else label, fontsize=style.size("labels"))
+    label = "permutation found between networks of these seeds on the first set, the second, or across (*: of one seed)"
+    drawn.supxlabel(label, fontsize=style.size("labels"))
     legend(drawn, entries, 4)
     return drawn
 
 
-def _agreement(table: DataFrame, own: str) -> DataFrame:
+def _shown(table: DataFrame, what: str) -> dict[str, DataFrame]:
+    """Return the rows of each panel of a line: agreement, or the barriers of a metric where one of them is not 0."""
+    if what == "agreement":
+        table = _agreement(table)
+        return {title: table[table["panel"] == title] for title in PANELS.values()}
+    of = {title: table[(table["panel"] == title) & (table["metric"] == what)] for title in PANELS.values()}
+    return {title: rows for title, rows in of.items() if (rows["barrier"] > 0).any()} or of
+
+
+def _agreement(table: DataFrame) -> DataFrame:
     """Return what other permutations than the pair's own agree on; for networks of one seed, the fixed points."""
+    own = table["trained_a"].where(table["trained_a"] == table["trained_b"], "across")
     once = (table["metric"] == "error") & (table["split"] == "train") & (table["permutation"] != "none")
     table = table[once]
     same = table["a"] == table["b"]
     table = table.assign(agreement=table["agreement"].where(~same, table["fixed_points"]))
-    return table[(table["permutation"] != own) | same]
+    return table[(table["permutation"] != own[once]) | same]
 
 
 def _draw_found(
     axis: Axes, table: DataFrame, column: str, places: Sequence[int], marks: Mapping[str, Mark], floor: float
-) -> None:
-    """Draw the permutations side by side, by where they were found, train filled and test open."""
+) -> int:
+    """Draw the permutations side by side, by where they were found, train filled and test open; count those too low."""
     from onebasin.figures.panels import bands
     from onebasin.figures.series import columns_of
     from onebasin.figures.style import size
@@ -275,7 +290,8 @@ def _draw_found(
     networks = list(zip(2 * table["a"], 2 * table["b"] + across, strict=True))
     at = [places.index(place) for place in table["place"]]
     bands(axis, range(len(places)))
-    columns_of(axis, table, column, at, networks, marks, floor=floor if column == "agreement" else 0.0)
-    labels = [FOUND[place % 4] + (", same" if place >= 4 else "") for place in places]
+    clipped = columns_of(axis, table, column, at, networks, marks, floor=floor)
+    labels = [FOUND[place % 4] + ("*" if place >= 4 else "") for place in places]
     axis.set_xticks(range(len(places)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=size("small"))
     axis.set_xlim(-0.5, len(places) - 0.5)
+    return clipped

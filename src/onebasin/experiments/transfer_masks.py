@@ -4,7 +4,7 @@ Does a mask found on one data set serve a network of another one? Networks of th
 ({transfer[data][name]}, variant {transfer[data][variant]}) were trained on it again from their own epoch
 {pruning[rewind]} under masks of networks of other seeds that were pruned on the first set to level {transfer[level]}:
 permuted as the trained networks were matched across the two sets, as they are, and random masks with as many weights
-in each layer. Accuracy and loss on the second set, beside those of the dense networks, whose training had the same
+in each layer. Error and loss on the second set, beside those of the dense networks, whose training had the same
 rates, epochs and order of the images.
 """
 
@@ -91,7 +91,7 @@ def finding(table: DataFrame) -> str:
 
 
 def figure(table: DataFrame) -> Figure:
-    """Draw, for each model and width, accuracy and loss on the second data set by mask."""
+    """Draw, for each model and width, error and loss on the second data set by mask."""
     import pandas as pd
 
     from onebasin.figures import panels, style
@@ -107,8 +107,6 @@ def figure(table: DataFrame) -> Figure:
         part = table[(table["model"] == model) & (table["width"] == width)]
         for axis, metric in zip(line, ("error", "loss"), strict=True):
             long = pd.concat(part.assign(split=split, value=part[f"{split}_{metric}"]) for split in style.SPLITS)
-            if metric == "error":
-                long["value"] = 1 - long["value"]
             members = [
                 (seed,) if mask == "none" else (source, seed)
                 for mask, source, seed in long[["mask", "source", "seed"]].to_numpy()
@@ -118,15 +116,14 @@ def figure(table: DataFrame) -> Figure:
             axis.tick_params(axis="x", labelrotation=20)
             axis.set_xlim(-0.5, len(marks) - 0.5)
             axis.axvline(0.5, color=style.GREY, linewidth=0.5)
-            if metric == "loss":
-                panels.from_zero(axis)
+            panels.from_zero(axis)
         sparse = part.loc[part["mask"] != "none", "density"].iloc[0]
         line[0].set_ylabel(f"{model}, width {width}\ndensity {sparse:.2g}")
-    for axis, title in zip(axes[0], ("accuracy", "loss (nats)"), strict=True):
+    for axis, title in zip(axes[0], ("error", "loss (nats)"), strict=True):
         axis.set_title(title)
     entries = [*(mark.handle(linestyle="none") for mark in marks.values()), *split_handles()]
     label = "mask from the first data set, under which a network is trained on the second"
-    drawn.supxlabel(label.replace(", under", ",\nunder") if style.narrow() else label, fontsize=style.size("labels"))
+    drawn.supxlabel(label, fontsize=style.size("labels"))
     one = f"one of {networks(table, ['seed'])} under one mask"
     legend(drawn, [*entries, *handles(one)], 3)
     return drawn

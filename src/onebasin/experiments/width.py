@@ -159,12 +159,10 @@ def figure(table: DataFrame) -> Figure:
                 clipped += series(
                     axis, rows, "barrier", replace(mark, filled=first), places, networks, floor=floor, joined=first
                 )
-            if metric == "error":
-                panels.connected(axis)
-                if model in ends:
-                    reach = 2 ** (panels.HALF * panels.step(widths[model]))
-                    untrained = ends[model].index
-                    axis.hlines(ends[model], untrained / reach, untrained * reach, zorder=2, gid="ends", **ENDS)
+            if model in ends:
+                reach = 2 ** (panels.HALF * panels.step(widths[model]))
+                untrained = ends[model].index
+                axis.hlines(ends[model], untrained / reach, untrained * reach, zorder=2, gid="ends", **ENDS)
     entries = [*(mark.handle() for mark in marks.values()), *(split_handles() if len(splits) > 1 else [])]
     entries += [
         panels.connected_handle(),

@@ -30,6 +30,5 @@ def draw(name: str, table: DataFrame, look: str = "screen") -> Figure:
             return words
         figure = rooms()[name].module.figure(table)
         unfold(figure)
-        if style.narrow():
-            fit(figure)
+        fit(figure)
         return figure

@@ -85,4 +85,4 @@ def mark_ends(figure: Figure) -> bool:
 def goes_on() -> Line2D:
     """Return the legend entry of the arrows."""
     look: dict[str, Any] = {"marker": CARETUP, "markersize": 5, "linestyle": "none", "markeredgewidth": 0}
-    return Line2D([], [], color=GREY, label="interval goes on beyond the axis", **look)
+    return Line2D([], [], color=GREY, label="interval goes on", **look)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from onebasin.figures.intervals import goes_on, mark_ends
@@ -35,6 +36,21 @@ def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
             grow(figure, box.height / figure.dpi)
             return
         drawn.remove()
+
+
+def some(table: DataFrame, shown: Mapping[str, Sequence[int]]) -> list[Line2D]:
+    """Return legend entries that say of which models not all widths are drawn.
+
+    Args:
+        table: with the columns model and width.
+        shown: of each model the widths that are drawn.
+    """
+    counts = {model: table.loc[table["model"] == model, "width"].nunique() for model in shown}
+    return [
+        Line2D([], [], linestyle="none", label=f"{model}: {len(widths)} of {counts[model]} widths are drawn")
+        for model, widths in shown.items()
+        if 0 < len(widths) < counts[model]
+    ]
 
 
 def networks(table: DataFrame, columns: Sequence[str] = ("a", "b"), by: Sequence[str] = ("model", "width")) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import matplotlib
@@ -28,6 +29,7 @@ TALLEST = 9.4
 HALF = 0.46
 """Half of the room of a place on an axis, as a share of the distance to the next one."""
 
+_NUMBER = re.compile(r"L?[\d.]+")
 _CONNECTED: dict[str, Any] = {"color": "black", "linewidth": 0.7, "linestyle": (0, (6, 3))}
 
 
@@ -133,6 +135,26 @@ def uneven(
     return figure, lines
 
 
+def groups(
+    rows: int, counts: Sequence[int], heights: Sequence[float], *, sharey: bool = False
+) -> tuple[Figure, list[list[list[Axes]]]]:
+    """Return a figure with rows of groups of panels; in one column of a paper each group has a line of its own.
+
+    Args:
+        rows: of groups.
+        counts: panels of each group.
+        heights: of the groups, inches; of groups beside each other the highest counts.
+        sharey: whether the panels of a line share their y axis.
+
+    Returns:
+        The figure, and the panels of each row and group.
+    """
+    lines, tall = (list(counts), list(heights)) if narrow() else ([sum(counts)], [max(heights)])
+    figure, axes = uneven(lines * rows, tall * rows, sharey=sharey)
+    each = chain.from_iterable(axes)
+    return figure, [[list(islice(each, count)) for count in counts] for _ in range(rows)]
+
+
 def unfold(figure: Figure) -> None:
     """Give each panel of a folded grid the title of its column, and each of its lines the labels of the row."""
     if not isinstance(figure, Page) or figure.folded is None:
@@ -151,22 +173,52 @@ def unfold(figure: Figure) -> None:
 
 
 def fit(figure: Figure) -> None:
-    """Break titles and labels that are broader than their panel, and turn numbers that touch each other."""
+    """Break titles and labels that have no room; where ticks touch each other, leave out numbers, and turn words."""
     figure.draw_without_rendering()
-    taller: dict[int, int] = {}
-    for axis in filter(Axes.get_visible, figure.axes):
-        spec, lines = axis.get_subplotspec(), 0
-        for text in (axis.title, axis.xaxis.label):
-            lines += _break(text, text.get_window_extent().width, axis.bbox.width)
-        if spec is not None and axis.get_label() != "<colorbar>":
-            _break(axis.yaxis.label, axis.yaxis.label.get_window_extent().height, 1.2 * axis.bbox.height)
-            taller[spec.rowspan.start] = max(taller.get(spec.rowspan.start, 0), lines)
-        labels = [label for label in axis.get_xticklabels() if label.get_text() and not label.get_rotation()]
-        boxes = [label.get_window_extent() for label in labels]
-        if any(one.x1 > other.x0 and one.x0 < other.x0 for one, other in pairwise(boxes)):
-            axis.tick_params(axis="x", labelrotation=90)
-            lines += 1
-    grow(figure, sum(taller.values()) * 1.3 * size("labels") / 72)
+    axes = [axis for axis in figure.axes if axis.get_visible()]
+    gained = [_break(text, text.get_window_extent().width, figure.bbox.width) for text in figure.texts]
+    rows: dict[int, int] = {}
+    for axis in axes:
+        width = axis.get_position(original=True).width * figure.bbox.width
+        lines = sum(_break(text, text.get_window_extent().width, width) for text in (axis.title, axis.xaxis.label))
+        rows[_row(axis)] = max(rows.get(_row(axis), 0), lines)
+        if axis.get_label() != "<colorbar>":
+            gained.append(_break(axis.yaxis.label, axis.yaxis.label.get_window_extent().height, 1.2 * axis.bbox.height))
+    line = 1.3 * size("labels") / 72
+    grow(figure, sum(rows.values()) * line)
+    if any(gained) or any(rows.values()):
+        figure.draw_without_rendering()
+    room = 0.2 * size("ticks") * figure.dpi / 72
+    turned = {_row(axis) for axis in axes if _thin(axis, room)}
+    grow(figure, len(turned) * line)
+
+
+def _row(axis: Axes) -> int:
+    """Return the row of the figure in which a panel stands; -1 for the scale of colours beside some."""
+    spec = axis.get_subplotspec()
+    return -1 if spec is None else spec.rowspan.start
+
+
+def _thin(axis: Axes, room: float) -> bool:
+    """Leave out numbers with less room between them, but the last, or turn words; return whether words were turned."""
+    low, high = sorted(axis.get_xlim())
+    ticks = [(tick.get_loc(), tick.label1) for tick in axis.xaxis.get_major_ticks()]
+    ticks = [(place, label) for place, label in ticks if low <= place <= high]
+    labels = [label for _, label in ticks if label.get_visible() and label.get_text() and not label.get_rotation()]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+
+    def touch(every: int) -> bool:
+        return any(one.x1 + room > other.x0 for one, other in pairwise(boxes[::-1][::every][::-1]))
+
+    if not touch(1):
+        return False
+    if not all(_NUMBER.fullmatch(label.get_text()) for label in labels):
+        axis.tick_params(axis="x", labelrotation=90)
+        return True
+    every = next(every for every in range(2, len(boxes) + 1) if not touch(every))
+    kept = labels[::-1][::every]
+    axis.set_xticks([place for place, _ in ticks], [label.get_text() if label in kept else "" for _, label in ticks])
+    return False
 
 
 def _break(text: Text, length: float, room: float) -> int:
@@ -208,13 +260,13 @@ def barriers(
 
 
 def connected(axis: Axes) -> None:
-    """Draw the error barrier under which two networks count as connected."""
+    """Draw the error barrier under which the interval of networks lies that count as connected."""
     axis.axhline(CONNECTED, zorder=1, **_CONNECTED)
 
 
 def connected_handle() -> Line2D:
     """Return its legend entry."""
-    return Line2D([], [], label=f"{CONNECTED}: connected", **_CONNECTED)
+    return Line2D([], [], label=f"connected: interval below {CONNECTED}", **_CONNECTED)
 
 
 def step(values: Sequence[float]) -> float:
@@ -243,38 +295,26 @@ def width_axis(axis: Axes, widths: Sequence[int]) -> None:
     margin = 2 ** (0.6 * step(widths))
     axis.set_xlim(min(widths) / margin, max(widths) * margin)
     bands(axis, widths)
-    _turn(axis, max(len(str(width)) for width in widths))
 
 
-def _turn(axis: Axes, letters: int) -> None:
-    """Turn the numbers of the x axis where they would touch each other."""
-    places, ends = axis.get_xticks().tolist(), axis.get_xlim()
-    steps = abs(np.log2(ends[1] / ends[0])) / step(places)
-    room = axis.get_position().width * matplotlib.rcParams["figure.figsize"][0] * 72 / steps
-    # A digit is 0.64 of its size wide.
-    if 0.64 * size("ticks") * (letters + 0.6) > room:
-        axis.tick_params(axis="x", labelrotation=90)
-
-
-def density_axis(axis: Axes, densities: Series, *, labels: int = 5) -> None:
-    """Make the x axis logarithmic, from dense to sparse, with a tick at every density and at most `labels` numbers."""
+def density_axis(axis: Axes, densities: Series) -> None:
+    """Make the x axis logarithmic, from dense to sparse, with a tick and a band at every density."""
     ordered = sorted(densities.unique())
-    numbered = ordered[:: -(-len(ordered) // labels)]
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator(ordered))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:.2g}".lstrip("0") if value in numbered else "")
-    )
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}".lstrip("0")))
     margin = 2 ** (0.6 * step(ordered))
     axis.set_xlim(max(ordered) * margin, min(ordered) / margin)
-    if numbered == ordered:
-        _turn(axis, max(len(f"{value:.2g}".lstrip("0")) for value in ordered))
+    bands(axis, ordered)
 
 
 def from_zero(axis: Axes) -> None:
-    """Let the y axis begin at 0, with room above what is drawn."""
-    axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+    """Let the y axis begin at 0, with room above what is drawn, and for intervals, at most as much again."""
+    top = axis.get_ylim()[1]
+    intervals = [lines for lines in axis.collections if lines.get_gid() == "interval"]
+    ends = [float(np.max(path.vertices, axis=0)[1]) for lines in intervals for path in lines.get_paths()]
+    axis.set_ylim(0, 1.05 * min(max([top, *ends]), 2 * top))
 
 
 def log_axis(axis: Axes, low: float, high: float, *, floor: float | None = None) -> None:
@@ -291,8 +331,13 @@ def log_axis(axis: Axes, low: float, high: float, *, floor: float | None = None)
     )
 
 
-def barrier_axis(axis: Axes, barriers: Series, metric: str = "") -> float:
-    """Make the y axis logarithmic, for barriers; for those of the error, 0.02 is in the picture.
+def barrier_axis(axes: Axes | Sequence[Axes], barriers: Series, metric: str = "") -> float:
+    """Make the y axis of panels logarithmic, for barriers; for those of the error, 0.02 is drawn.
+
+    Args:
+        axes: the panels.
+        barriers: what they show.
+        metric: whose barriers they are.
 
     Returns:
         Its floor, at which what lies below, 0 too, is to be drawn: the power of ten under all barriers of at least
@@ -303,5 +348,12 @@ def barrier_axis(axis: Axes, barriers: Series, metric: str = "") -> float:
     floor = 10.0 ** np.floor(np.log10(min(above)) + 1e-9)
     hidden = bool((values < floor).any())
     end = (floor if hidden else min(above)) / 1.4
-    log_axis(axis, end, max(above) * 1.4, floor=floor if hidden else None)
+    top = 1.4 * max(above)
+    if metric == "error":
+        # Their intervals end at 1.
+        top = max(top, min(3 * max(above), 1.1))
+    for axis in np.atleast_1d(np.asarray(axes)):
+        log_axis(axis, end, top, floor=floor if hidden else None)
+        if metric == "error":
+            connected(axis)
     return float(floor if hidden else end)

@@ -51,7 +51,6 @@ def series(
     *,
     floor: float | None = None,
     joined: bool = True,
-    whole: bool = False,
 ) -> int:
     """Draw one series; values that are not finite are counted in a note.
 
@@ -64,7 +63,6 @@ def series(
         networks: the columns that name the networks of a measurement, or the networks themselves, [rows, k].
         floor: values under it are drawn there, as triangles, as a logarithmic axis needs it.
         joined: whether a line joins the means.
-        whole: whether the limits of the axis hold the intervals, which can be very long with few networks.
 
     Returns:
         How many values were drawn at the floor.
@@ -90,7 +88,7 @@ def series(
     bounds = [interval(table[group], column, members[group]) for group in groups]
     low, high = np.reshape(bounds, (-1, 2)).T
     above = high > least
-    bars(axis, centres[above], low[above], high[above], mark.colour, whole=whole)
+    bars(axis, centres[above], low[above], high[above], mark.colour, whole=False)
     axis.plot(
         centres, np.maximum(means, least), color=mark.colour, linestyle=mark.line if joined else "none", linewidth=1.0,
         marker=mark.marker, markersize=5.0 if mark.marker == "*" else 3.6,
@@ -165,7 +163,7 @@ def columns_of(
     marks: Mapping[str, Mark],
     *,
     floor: float | None = None,
-) -> None:
+) -> int:
     """Draw categories that stand side by side, in each of them every method, train filled and test open.
 
     Args:
@@ -176,8 +174,11 @@ def columns_of(
         networks: of each row.
         marks: for each method its mark.
         floor: as for ``series``.
+
+    Returns:
+        How many values were drawn at the floor.
     """
-    at, members = np.asarray(places), pd.Series(list(networks), dtype=object)
+    at, members, clipped = np.asarray(places), pd.Series(list(networks), dtype=object), 0
     splits = [split for split in SPLITS if split in set(table["split"])]
     for place in np.unique(at):
         here = at == place
@@ -188,7 +189,7 @@ def columns_of(
             mark = replace(marks[method], filled=split == splits[0])
             room = ROOM * len(slots) / max(len(slots), 4)
             centres = beside(axis, at[chosen], slot, len(slots), room)
-            series(
+            clipped += series(
                 axis,
                 table[chosen],
                 column,
@@ -198,3 +199,4 @@ def columns_of(
                 floor=floor,
                 joined=False,
             )
+    return clipped

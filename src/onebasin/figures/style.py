@@ -119,8 +119,8 @@ def unique(values: Iterable[Any]) -> list[Any]:
 
 
 def chosen(widths: Series) -> list[int]:
-    """Return the smallest, the middle and the largest width, or all where there are no more than three."""
-    values = sorted(widths.unique())
+    """Return the smallest, the middle and the largest width, or the largest alone in one column of a paper."""
+    values = sorted(widths.unique())[-1 if narrow() else 0 :]
     return values if len(values) <= 3 else [values[0], values[len(values) // 2], values[-1]]
 
 
