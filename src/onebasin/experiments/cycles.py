@@ -190,12 +190,12 @@ def finding(table: DataFrame) -> str:
             sentences.append(
                 f"{name} by {method}: after a cycle of {first['length']} permutations, "
                 f"{findings.mean(first, 'fixed_points')} of the units are back in their place (by chance "
-                f"{findings.number(first['chance'], 3)}). Between the first and the last network of a path, the "
+                f"{findings.number(first['chance'], 3)}); between the first and the last network of a path, the "
                 f"training error barrier is "
                 f"{findings.each(ends, lambda row: 'over ' + findings.counted(row['length'], 'step'))} "
                 f"({findings.of_networks(tried)})."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

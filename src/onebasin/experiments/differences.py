@@ -83,19 +83,20 @@ def finding(table: DataFrame) -> str:
     for model, part in rows[rows["width"].isna()].groupby("model", sort=False):
         kept = part[part["holm"] == "yes"]
         several = findings.counted(int(part["networks"].max()), "network")
-        sentences.append(
+        told = (
             f"Over all widths of {model} ({several}), {len(kept)} of {len(part)} differences of training error "
-            "barriers remain after Holm's correction."
+            "barriers remain after Holm's correction"
         )
         largest = kept.reindex(kept["difference"].abs().sort_values(ascending=False).index).head(3)
         if len(largest):
             named = _named(part)
-            told = (
+            each = (
                 f"{named[row['second_claim'], row['second']]} less {named[row['first_claim'], row['first']]} "
                 f"{findings.estimate(row['difference'], row['low'], row['high'])}"
                 for _, row in largest.iterrows()
             )
-            sentences.append(f"The largest: {findings.listed(told)}.")
+            told += f", the largest of them {findings.listed(each)}"
+        sentences.append(f"{told}.")
     return findings.joined(sentences)
 
 

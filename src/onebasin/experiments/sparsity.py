@@ -128,17 +128,18 @@ def finding(table: DataFrame) -> str:
         last = findings.where(part[part["level"] == part["level"].max()], split="train")
         dense = findings.where(part, permutation="dense")
         training = findings.where(dense, split="train")
+        told = f"{model} {width}: "
         if len(training):
             method = findings.by_best(training)["method"].iloc[0]
             one = findings.where(dense, method=method)
-            sentences.append(
+            told = (
                 f"{model} {width}, {findings.of_networks(one)}, by one permutation, found before pruning by {method}: "
-                f"at all levels, down to {least} of the weights, {findings.simultaneously(one, _when)}."
+                f"at all levels, down to {least} of the weights, {findings.simultaneously(one, _when)}; "
             )
             last = findings.where(last, method=["none", method])
         if len(last):
             sentences.append(
-                f"With {least} of the weights the training error barrier is {findings.each(last, _named)}."
+                f"{told}with {least} of the weights the training error barrier is {findings.each(last, _named)}."
             )
     return findings.joined(sentences)
 

@@ -125,7 +125,7 @@ def finding(table: DataFrame) -> str:
             sentences.append(
                 f"{name} by {method}: at the end the training error barrier is {findings.mean(single.iloc[0])} by the "
                 f"permutation found there, and {findings.mean(least)} by the one found at epochs {epochs} at once, the "
-                f"lowest of {len(several)} such. By this one permutation networks are, at epochs "
+                f"lowest of {len(several)} such; by this one permutation networks are, at epochs "
                 f"{moments['epoch'].min()} to {last}, {findings.simultaneously(moments, _when)} "
                 f"({findings.of_networks(moments)})."
             )

@@ -227,7 +227,7 @@ def finding(table: DataFrame) -> str:
             beside = rows[told & rows["test_disagreement"].notna()]
             sentences.append(
                 f"Of the test images, {name} trained again{begun} with {percent(rows['density'].mean())} of its "
-                f"weights misses {findings.each(rows, mask_of, 'test_error')}. With the own ticket of the source it "
+                f"weights misses {findings.each(rows, mask_of, 'test_error')}; with the own ticket of the source it "
                 f"disagrees on {findings.each(beside, mask_of, 'test_disagreement')}; their ensemble misses "
                 f"{findings.each(beside, mask_of, 'test_ensemble_error')}."
             )

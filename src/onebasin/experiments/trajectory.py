@@ -92,18 +92,19 @@ def finding(table: DataFrame) -> str:
             continue
         method = findings.by_best(training)["method"].iloc[0]
         column = findings.where(moments, method=method)
-        sentences.append(
+        told = (
             f"{model} {width}, {findings.of_networks(column)}, by one permutation, found at the end of training by "
-            f"{method}: at epochs {column['epoch'].min()} to {last}, {findings.simultaneously(column, _when)}."
+            f"{method}: at epochs {column['epoch'].min()} to {last}, {findings.simultaneously(column, _when)}"
         )
         at_end = findings.where(part, method=method, epoch=last, split="train")
         earlier = at_end[(at_end["found"] > 0) & (at_end["found"] < last)]
         if len(earlier):
             early = findings.best(earlier, "found")
-            sentences.append(
-                f"At the end it leaves a training error barrier of {findings.mean(at_end.iloc[-1])}, and the one that "
-                f"was found at epoch {early['found']:.0f} leaves {findings.mean(early)}."
+            told += (
+                f"; at the end it leaves a training error barrier of {findings.mean(at_end.iloc[-1])}, and the one "
+                f"that was found at epoch {early['found']:.0f} leaves {findings.mean(early)}"
             )
+        sentences.append(f"{told}.")
     return findings.joined(sentences)
 
 

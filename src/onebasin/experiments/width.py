@@ -85,7 +85,7 @@ UNTRAINED = 0.1
 
 
 def finding(table: DataFrame) -> str:
-    """Say at which widths networks of each model are connected, a sentence for each claim, by its best method."""
+    """Say at which widths networks of each model are connected, for each claim by its best method."""
     from onebasin import findings
 
     sentences = []
@@ -94,13 +94,13 @@ def finding(table: DataFrame) -> str:
         for frame, part in rows.groupby("frame", sort=False):
             last = findings.where(part, width=int(part["width"].max()), split="train")
             told[frame] = findings.best(last if len(last) else part)["method"], part
-        several = f", {findings.of_networks(rows)} a width"
         # What no permutation does is told where there is none.
-        for frame in [frame for frame in told if frame != "none"] or ["none"]:
-            method, part = told[frame]
-            shown = findings.connected(findings.where(part, method=method))
-            sentences.append(f"{model}{several}, {findings.claimed(str(frame), method)}: {shown}.")
-            several = ""
+        shown = [
+            f"{findings.claimed(str(frame), method)} {findings.connected(findings.where(part, method=method))}"
+            for frame, (method, part) in told.items()
+            if frame != "none" or len(told) == 1
+        ]
+        sentences.append(f"{model}, {findings.of_networks(rows)} a width: {'; '.join(shown)}.")
     if set(table["claim"]) - {"none"}:
         sentences.append(
             "Of each claim, this is the method whose mean on training images is lowest at the largest width."
