@@ -13,7 +13,7 @@ study: $(INSTALLED)
 
 # Every check and every test; a third of their time they wait, for Slurm or for processes that they kill.
 test: lint
-	OMP_NUM_THREADS=1 python -m pytest -n 3
+	OMP_NUM_THREADS=1 python -m pytest -n 3 --durations=15
 
 lint: $(INSTALLED)
 	ruff check

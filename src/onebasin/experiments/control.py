@@ -130,7 +130,7 @@ def finding(table: DataFrame) -> str:
                 f"By {method}, the middle of two networks {name} misses {findings.each(tried, 'kind', 'middle')} on "
                 f"training images ({findings.of_networks(tried)})."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -83,7 +83,7 @@ def finding(table: DataFrame) -> str:
                 f"The test error barrier of {name} {way} is "
                 f"{findings.each(tried, lambda row: 'with ' + row['correction'].replace('none', 'nothing corrected'))}."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

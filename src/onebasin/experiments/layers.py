@@ -171,7 +171,7 @@ def finding(table: DataFrame) -> str:
                 f"which matters most, and {findings.mean(least)} for layer {least['place']:.0f}, which matters least; "
                 f"where all were, {findings.mean(none.iloc[0])} ({findings.of_networks(early)})."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

@@ -101,7 +101,7 @@ def finding(table: DataFrame) -> str:
                     f"{name} by {method}: of the units, {told_at} are placed as at the end "
                     f"({findings.of_networks(shown)})."
                 )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def figure(table: DataFrame) -> Figure:

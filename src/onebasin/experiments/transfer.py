@@ -190,7 +190,7 @@ def finding(table: DataFrame) -> str:
                 f"Two networks {name} of {findings.SECOND}, by {method}: the training error barrier is "
                 f"{findings.each(tried, _found)} ({findings.of_networks(tried)})."
             )
-    return findings.joined(sentences[:3])
+    return findings.joined(sentences)
 
 
 def _found(row: Series) -> str:
