@@ -176,7 +176,7 @@ def test_an_experiment_goes_from_measurement_to_table_to_figure(folder):
     means = pd.read_csv(drawn["summary"])
     assert means["rows"].sum() == len(found) and set(means["networks"]) == {3}
     told = drawn["finding"].read_text().strip()
-    assert told.startswith("net, 3 networks a width, weak by by-weights: ") and "| net: claim | " in told
+    assert told.startswith("net, 3 networks a width: weak by by-weights ") and "| net: claim | " in told
     assert "net 4 itself misses ." in told
     findings(
         job({"findings": [drawn["finding"]]}, {"page": folder / "findings.md"}, experiments=["width"], study="tiny")
