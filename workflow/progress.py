@@ -121,7 +121,8 @@ class Progress(logging.Handler):
         if event == "error":
             yield from self._error(record)
         elif event in ("job_error", "group_error"):
-            if not self.interrupted:
+            # A terminal interrupts jobs too, which may end before Snakemake says so.
+            if not self.interrupted and not _was_interrupted(vars(record)):
                 yield _plain(self._failed(vars(record)), logging.ERROR)
                 if self.draws and event == "job_error":
                     self._mark(record)
@@ -225,6 +226,12 @@ def _reason(reason: str) -> str:
     """Return why a job runs, without its files."""
     parts = reason.removeprefix("Params have changed since last execution: ").split("; ")
     return "; ".join(next((start for start in _WITH_FILES if part.startswith(start)), part) for part in parts)
+
+
+def _was_interrupted(details: Mapping[str, Any]) -> bool:
+    """Say whether a log of a job that failed ends as that of one that was interrupted."""
+    jobs = details.get("job_error_info") or [details]
+    return any(_end_of(log)[-1].endswith(" interrupted") for job in jobs for log in job["log"] or ())
 
 
 def _end_of(log: str) -> list[str]:
