@@ -115,6 +115,15 @@ def test_a_curve_needs_two_points(case, alphas):
         barrier.curve(model, a, b, images, labels, alphas=alphas)
 
 
+def test_a_curve_warns_of_batch_norm_that_is_not_corrected(case, caplog):
+    images, labels = torch.rand(20, 1, 8, 8), torch.arange(20) % 10
+    for norm in ("batch", "layer"):
+        caplog.clear()
+        model = build("cnn", norm=norm)
+        barrier.curve(model, state(model, 1), state(model, 2), images, labels, alphas=2)
+        assert ("batch norm" in caplog.text) == (norm == "batch")
+
+
 def test_a_corrected_curve_is_that_of_the_corrected_networks(case):
     _, _, _, images, labels = case
     model = build("cnn", norm="batch")

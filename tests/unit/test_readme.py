@@ -79,6 +79,16 @@ def test_the_plot_shows_curves_and_barriers():
             onebasin.plot(**{"curves": curve, **wrong})
 
 
+@pytest.mark.parametrize("heights", [(0.2, 0.6), (0.6, 0.2)])
+def test_curves_on_a_shared_axis_are_not_cut_off(heights):
+    from matplotlib.figure import Figure
+
+    panels = Figure().subplots(1, 2, sharey=True)
+    for axes, height in zip(panels, heights, strict=True):
+        onebasin.plot(pd.DataFrame({"alpha": [0, 0.5, 1], "error": [0.0, height, 0.0]}), ax=axes)
+    assert all(axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 0.6 for axes in panels)
+
+
 def test_the_package_alone_imports_nothing_heavy_and_has_all_that_it_says():
     code = "import sys, onebasin; assert not {'torch', 'numpy', 'pandas'} & sys.modules.keys(); print(*dir(onebasin))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
